@@ -1,0 +1,28 @@
+//go:build !unix
+
+package outbox
+
+import (
+	"os"
+	"time"
+)
+
+// noFollow has no counterpart here: creating links needs special rights.
+const noFollow = 0
+
+// Rename implements FS. A reader of the old file (a virus scanner, a backup)
+// makes it fail for a moment on Windows, so it is tried a few times.
+func (OS) Rename(oldname, newname string) error {
+	err := os.Rename(oldname, newname)
+	for wait := time.Millisecond; err != nil && wait < 100*time.Millisecond; wait *= 2 {
+		<-time.After(wait)
+		err = os.Rename(oldname, newname)
+	}
+	return err
+}
+
+// SyncDir implements FS. NTFS journals its names; a directory cannot be synced.
+func (OS) SyncDir(name string) error {
+	_, err := os.Stat(name)
+	return err
+}
