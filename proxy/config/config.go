@@ -23,7 +23,7 @@ type Config struct {
 	Log      Log
 	Language string // "auto", "en" or "ja"
 
-	secrets []secretUse // where each secret is named, for SecretProblems
+	uses []use // where files and secrets are named, for SecretProblems
 }
 
 // Listen says where apps connect, and who may.

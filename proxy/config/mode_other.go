@@ -1,0 +1,10 @@
+//go:build !unix
+
+package config
+
+import "io/fs"
+
+// Where files have no mode, the profile directory's access list keeps others out.
+func writableByOthers(fs.FileInfo) string { return "" }
+
+func readableByOthers(fs.FileInfo) bool { return false }
