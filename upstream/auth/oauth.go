@@ -2,31 +2,33 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"path/filepath"
+	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"melon/upstream"
 )
 
-// Token is one grant as it is stored: the refresh token that lasts, and the
-// access token of the moment.
-type Token struct {
-	Access  string    `json:"access_token,omitempty"`
-	Refresh string    `json:"refresh_token,omitempty"`
-	Issued  time.Time `json:"issued"` // wall clock
-	Expiry  time.Time `json:"expiry"` // wall clock; zero: not known
-}
-
-// TokenStore keeps one Token for each account.
-type TokenStore interface {
-	// Load returns the account's token; ErrMissing in the chain when there is
-	// none.
-	Load(ctx context.Context, account string) (Token, error)
-	// Save returns after the token would survive a crash.
-	Save(ctx context.Context, account string, t Token) error
-	// Delete forgets it; one that is not there is no error.
-	Delete(ctx context.Context, account string) error
-}
+// Bounds for tokens.
+const (
+	// oauthTimeout bounds one exchange with an authorization server.
+	oauthTimeout = 20 * time.Second
+	// expiryMargin is how long before its time an access token counts as
+	// expired, so that it outlives the login it is fetched for.
+	expiryMargin = time.Minute
+	// clockSlack is how far the wall clock may run back before a token that
+	// was issued "in the future" is no longer believed.
+	clockSlack = time.Minute
+	// closeGrace is how long Close lets a refresh finish.
+	closeGrace = 5 * time.Second
+	// lockPoll is the pause between two looks at another process's lock.
+	lockPoll = 50 * time.Millisecond
+)
 
 // OAuthOptions is what OAuth needs. Store and Secrets must be set.
 type OAuthOptions struct {
@@ -44,16 +46,66 @@ type OAuthOptions struct {
 // OAuth holds the OAuth 2.0 tokens (RFC 6749) of all accounts: it signs a person
 // in, hands out access tokens and refreshes them. Safe for concurrent use. Close
 // it.
+//
+// A refresh runs in a goroutine of its own, so that it outlives the caller that
+// wanted it: an authorization server that rotates refresh tokens has voided the
+// old one by the time its answer is on the way. The order is always: take the
+// account's lock, read the store, refresh, store, hand out.
 type OAuth struct {
-	o OAuthOptions
+	o      OAuthOptions
+	ctx    context.Context // of every refresh; ends when Close runs out of patience
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // the refreshes under way
+
+	mu     sync.Mutex
+	closed bool
+	grants map[string]*grant // by account name
+}
+
+// grant is what is in memory of one account's sign-in; OAuth.mu guards it.
+type grant struct {
+	token    Token
+	rejected string        // an access token that the mail server refused
+	unsaved  bool          // token came from a rotation that could not be stored yet
+	renewal  *renewal      // the refresh under way
+	turn     chan struct{} // holds one element while the stored token is in use
+}
+
+// renewal is one refresh; token and err may be read after done is closed.
+type renewal struct {
+	done  chan struct{}
+	token string
+	err   *upstream.Error
 }
 
 // NewOAuth starts nothing; the first Token call does.
-func NewOAuth(o OAuthOptions) *OAuth { return &OAuth{o: o} }
+func NewOAuth(o OAuthOptions) *OAuth {
+	if o.Transport == nil {
+		o.Transport = newTransport()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = oauthTimeout
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &OAuth{o: o, ctx: ctx, cancel: cancel, grants: map[string]*grant{}}
+}
 
-// Close waits for refreshes under way, as cutting one could lose a rotated
-// token, each bounded by Timeout. No other method may be called after it.
-func (o *OAuth) Close() error { return nil }
+// Close waits for refreshes under way, as cutting one can lose a rotated token,
+// but for no more than five seconds; then it cuts them. No other method may be
+// called after it; every SignIn must have been closed.
+func (o *OAuth) Close() error {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	timer := time.AfterFunc(closeGrace, o.cancel)
+	o.wg.Wait()
+	timer.Stop()
+	o.cancel()
+	return nil
+}
 
 // Token returns an access token for the account that has not expired by the
 // wall clock. Concurrent calls share one refresh; a caller whose context ends
@@ -64,67 +116,222 @@ func (o *OAuth) Close() error { return nil }
 // signed in, or the grant was withdrawn) or ErrNoClient; everything else is
 // temporary, and has changed nothing that is stored.
 func (o *OAuth) Token(ctx context.Context, a upstream.Account) (string, error) {
-	return "", ErrSignIn
+	o.mu.Lock()
+	g := o.grant(a.Name)
+	if !g.unsaved && o.valid(g.token, g.rejected) {
+		defer o.mu.Unlock()
+		return g.token.Access, nil
+	}
+	r := g.renewal
+	if r == nil {
+		if o.closed {
+			o.mu.Unlock()
+			return "", fail(upstream.ClassTemporaryLocalProblem, "Melon is stopping.", context.Canceled)
+		}
+		r = &renewal{done: make(chan struct{})}
+		g.renewal = r
+		o.wg.Go(func() { o.renew(a, g, r) })
+	}
+	o.mu.Unlock()
+
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return "", fail(upstream.ClassServerUnreachable,
+			"The sign-in server did not answer in time; the message waits.", fmt.Errorf("%w: %w", ErrTokenEndpoint, ctx.Err()))
+	}
+	if r.err != nil {
+		e := *r.err // callers fill in account and host
+		return "", &e
+	}
+	return r.token, nil
+}
+
+// grant returns the account's grant in memory. Callers hold o.mu.
+func (o *OAuth) grant(account string) *grant {
+	g := o.grants[account]
+	if g == nil {
+		g = &grant{turn: make(chan struct{}, 1)}
+		o.grants[account] = g
+	}
+	return g
 }
 
 // Reject tells that the mail server refused this access token (535, or an
 // OAuthError): the next Token refreshes even if its time has not come. When a
 // token fresh from a refresh is refused too, it is the account that is refused.
-func (o *OAuth) Reject(account, access string) {}
+func (o *OAuth) Reject(account, access string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.grant(account).rejected = access
+}
 
 // Forget drops what is held in memory for the account, after its settings or
-// its sign-in changed.
-func (o *OAuth) Forget(account string) {}
+// its sign-in changed. A rotated token that is not stored yet is kept.
+func (o *OAuth) Forget(account string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g := o.grants[account]; g != nil && !g.unsaved {
+		g.token, g.rejected = Token{}, ""
+	}
+}
 
 // SignedIn reports whether a grant is stored for the account, without using it.
-func (o *OAuth) SignedIn(ctx context.Context, account string) (bool, error) { return false, nil }
+func (o *OAuth) SignedIn(ctx context.Context, account string) (bool, error) {
+	t, err := o.o.Store.Load(ctx, account)
+	if errors.Is(err, ErrMissing) {
+		return false, nil
+	}
+	return err == nil && (t.Refresh != "" || o.valid(t, "")), err
+}
 
 // SignOut deletes the account's grant from the store. The provider is not told.
-func (o *OAuth) SignOut(ctx context.Context, account string) error { return nil }
-
-// SignIn is one sign-in under way: a listener on a loopback port that waits for
-// the browser to come back (RFC 8252 section 7.3). Close it.
-type SignIn struct {
-	URL string // what to open in the person's browser
+func (o *OAuth) SignOut(ctx context.Context, account string) error {
+	unlock, err := o.lock(ctx, account)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := o.o.Store.Delete(ctx, account); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	g := o.grant(account)
+	o.mu.Unlock()
+	o.hold(g, Token{}, false)
+	return nil
 }
 
-// Begin starts a sign-in by authorization code with PKCE (RFC 7636). lang is the
-// language of the page that the browser ends on: "en" or "ja". The code is
-// exchanged and the token stored when the browser comes back, whether or not
-// anybody waits.
-func (o *OAuth) Begin(ctx context.Context, a upstream.Account, lang string) (*SignIn, error) {
-	return nil, ErrNoClient
+// valid reports whether the access token can be used now, by the wall clock: a
+// monotonic clock stands still while a laptop sleeps.
+func (o *OAuth) valid(t Token, rejected string) bool {
+	if t.Access == "" || t.Access == rejected {
+		return false
+	}
+	if t.Expiry.IsZero() {
+		return true // until the mail server says otherwise
+	}
+	now := o.now()
+	margin := min(expiryMargin, t.Expiry.Sub(t.Issued)/2)
+	return !now.Before(t.Issued.Add(-clockSlack)) && now.Before(t.Expiry.Add(-margin))
 }
 
-// Wait returns nil when the person is signed in and the token stored.
-func (s *SignIn) Wait(ctx context.Context) error { return nil }
+// now returns the wall clock alone.
+func (o *OAuth) now() time.Time { return o.o.Now().Round(0) }
 
-// Close ends the sign-in, closes its listener and waits for its goroutines.
-func (s *SignIn) Close() error { return nil }
+// renew runs one refresh and publishes its outcome.
+func (o *OAuth) renew(a upstream.Account, g *grant, r *renewal) {
+	ctx, cancel := context.WithTimeout(o.ctx, 2*o.o.Timeout)
+	defer cancel()
+	t, err := o.current(ctx, a, g)
 
-// DeviceSignIn is one sign-in by the device flow (RFC 8628): the person opens
-// VerificationURI on any device and types UserCode.
-type DeviceSignIn struct {
-	UserCode                string
-	VerificationURI         string
-	VerificationURIComplete string    // with the code in it; may be empty
-	Expires                 time.Time // when the code is void
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r.token = t.Access
+	if err != nil {
+		r.token, r.err = "", upstream.AsError(err, upstream.PhaseAuth)
+	}
+	g.renewal = nil
+	close(r.done)
 }
 
-// BeginDevice asks the provider for a code.
-func (o *OAuth) BeginDevice(ctx context.Context, a upstream.Account) (*DeviceSignIn, error) {
-	return nil, ErrNoClient
+// current gets the account a usable token: the one that could not be stored
+// last time, the stored one when another process renewed it, or a refreshed one.
+func (o *OAuth) current(ctx context.Context, a upstream.Account, g *grant) (Token, error) {
+	unlock, err := o.lock(ctx, a.Name)
+	if err != nil {
+		return Token{}, err
+	}
+	defer unlock()
+	o.mu.Lock()
+	t, rejected, unsaved := g.token, g.rejected, g.unsaved
+	o.mu.Unlock()
+
+	if unsaved {
+		if err := o.save(ctx, a.Name, t); err != nil {
+			return Token{}, err
+		}
+	} else if t, err = o.load(ctx, a); err != nil {
+		return Token{}, err
+	}
+	if o.valid(t, rejected) {
+		o.hold(g, t, false)
+		return t, nil
+	}
+	fresh, err := o.refresh(ctx, a, t.Refresh)
+	if err != nil {
+		o.hold(g, Token{}, false)
+		return Token{}, err
+	}
+	err = o.save(ctx, a.Name, fresh)
+	if err != nil && fresh.Refresh == t.Refresh {
+		err = nil // nothing rotated: the stored one still works
+	}
+	o.hold(g, fresh, err != nil)
+	return fresh, err
 }
 
-// Wait polls until the person has signed in and the token is stored, the code
-// has expired, or ctx ends.
-func (d *DeviceSignIn) Wait(ctx context.Context) error { return nil }
+// hold remembers a token; unsaved is one that exists nowhere else.
+func (o *OAuth) hold(g *grant, t Token, unsaved bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g.token, g.unsaved = t, unsaved
+}
 
-// TokenStore returns a store that keeps tokens as JSON under the secret that ref
-// names for an account: a keyring item or a file.
-func (s *Secrets) TokenStore(ref func(account string) upstream.SecretRef) TokenStore { return nil }
+// load reads the stored token and says what a missing one means.
+func (o *OAuth) load(ctx context.Context, a upstream.Account) (Token, error) {
+	t, err := o.o.Store.Load(ctx, a.Name)
+	switch {
+	case errors.Is(err, ErrMissing):
+		return Token{}, signInNeeded(a.Name, "nobody has signed in to it yet", err)
+	case err != nil:
+		return Token{}, err
+	}
+	return t, nil
+}
 
-// TokenRef says where the account's tokens are kept: in its password secret's
-// place when that is a keyring item or a file, else in a 0600 file of its own in
-// dir.
-func TokenRef(a upstream.Account, dir string) upstream.SecretRef { return a.Password }
+// save stores t with time of its own: a rotated token is worth more than the
+// deadline of whoever asked for it.
+func (o *OAuth) save(ctx context.Context, account string, t Token) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.o.Timeout)
+	defer cancel()
+	if err := o.o.Store.Save(ctx, account, t); err != nil {
+		return fail(upstream.ClassTemporaryLocalProblem,
+			"The renewed sign-in could not be stored, so it was not used yet; make room for it or unlock the keyring.", err)
+	}
+	return nil
+}
+
+// lock gives the account's stored token to one goroutine of one process. A file
+// system without locks is no reason to send no mail.
+func (o *OAuth) lock(ctx context.Context, account string) (unlock func(), err error) {
+	busy := func() error {
+		return fail(upstream.ClassTemporaryLocalProblem,
+			"This account's sign-in is being renewed already; the message waits.", ctx.Err())
+	}
+	o.mu.Lock()
+	turn := o.grant(account).turn
+	o.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, busy()
+	}
+	if o.o.LockDir == "" {
+		return func() { <-turn }, nil
+	}
+	l := flock.New(filepath.Join(o.o.LockDir, "oauth-"+fileName(account)+".lock"), flock.SetPermissions(0o600))
+	if _, err := l.TryLockContext(ctx, lockPoll); err != nil && ctx.Err() != nil {
+		l.Close()
+		<-turn
+		return nil, busy()
+	}
+	return func() { l.Close(); <-turn }, nil
+}
+
+// signInNeeded is the person's: nothing but a new sign-in helps.
+func signInNeeded(account, why string, err error) *upstream.Error {
+	name := upstream.CleanLine(account)
+	return fail(upstream.ClassAppPasswordOrOAuthRequired,
+		"The account "+name+" needs a sign-in in the browser: "+why+"; run melon login "+name+".", fmt.Errorf("%w: %w", ErrSignIn, err))
+}
