@@ -1,0 +1,251 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"melon/upstream"
+	"melon/upstream/trace"
+)
+
+// closeTimeout bounds the farewell of TLS when a connection is closed.
+const closeTimeout = time.Second
+
+// Conn is a connection to a server. Every Read and Write is bounded by the
+// step's timeout, by SetDeadline if that is earlier, and by the context given to
+// Use. One goroutine may read while another writes. After an error of Read or
+// Write there is nothing left to do but Close.
+type Conn struct {
+	link   *link
+	rw     net.Conn  // link, or tls
+	tls    *tls.Conn // nil in clear
+	tracer *trace.Tracer
+	dialer *Dialer
+	target Target
+	broken atomic.Bool
+}
+
+func newConn(raw net.Conn, d *Dialer, t Target) *Conn {
+	l := &link{Conn: raw, step: t.timeout()}
+	c := &Conn{link: l, rw: l, dialer: d, target: t}
+	if d.Trace != nil {
+		p := t.Protocol
+		if p == "" {
+			p = trace.SMTP
+		}
+		c.tracer = trace.New(p, func(line trace.Line) { d.Trace(t, line) })
+	}
+	return c
+}
+
+// Read implements net.Conn.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.rw.Read(b)
+	if err != nil {
+		c.broken.Store(true)
+	}
+	if c.tracer != nil {
+		c.tracer.Server(b[:n])
+	}
+	return n, err
+}
+
+// Write implements net.Conn. The trace sees b before it leaves.
+func (c *Conn) Write(b []byte) (int, error) {
+	if c.tracer != nil {
+		c.tracer.Client(b)
+	}
+	n, err := c.rw.Write(b)
+	if err != nil {
+		c.broken.Store(true)
+	}
+	return n, err
+}
+
+// Close ends the connection, with TLS's farewell where that is still possible
+// (within a second). It may be called at any time, also more than once.
+func (c *Conn) Close() error {
+	if c.tracer != nil {
+		c.tracer.Close()
+	}
+	if c.broken.Load() {
+		return c.link.Close()
+	}
+	c.link.setStep(closeTimeout)
+	return c.rw.Close()
+}
+
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr { return c.link.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return c.link.RemoteAddr() }
+
+// SetDeadline implements net.Conn: a limit beside the step's timeout; the
+// earlier of the two counts. The zero value takes it away.
+func (c *Conn) SetDeadline(t time.Time) error { return c.link.setLimits(&t, &t) }
+
+// SetReadDeadline implements net.Conn; see SetDeadline.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.link.setLimits(&t, nil) }
+
+// SetWriteDeadline implements net.Conn; see SetDeadline.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.link.setLimits(nil, &t) }
+
+// SetStep sets how long each single Read or Write may take from now on; 0 means
+// 30 seconds. It does not touch those under way.
+func (c *Conn) SetStep(timeout time.Duration) {
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	c.link.setStep(timeout)
+}
+
+// Use binds the connection to ctx until done is called: when ctx ends, Reads and
+// Writes under way return and later ones fail, for good. Nested uses are not
+// allowed; done must be called before the next Use. It may be called twice.
+func (c *Conn) Use(ctx context.Context) (done func()) {
+	finished := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(finished)
+		c.broken.Store(true)
+		c.link.interrupt(context.Cause(ctx))
+	})
+	return sync.OnceFunc(func() {
+		if !stop() {
+			<-finished
+		}
+	})
+}
+
+// StartTLS shakes hands after a positive reply to STARTTLS or STLS. pending is
+// what the caller's bufio.Reader still holds (Buffered): anything there was
+// injected before the handshake and refused with class smtp-intercepted
+// (CVE-2011-0411). The caller drops its reader and makes a new one. No Read or
+// Write may be under way. Errors are *upstream.Error; the Conn is then to be closed.
+func (c *Conn) StartTLS(ctx context.Context, pending int) error {
+	phase := upstream.PhaseStartTLS
+	if c.target.Protocol == trace.POP3 {
+		phase = upstream.PhasePOPGreeting
+	}
+	if pending > 0 {
+		c.broken.Store(true)
+		return c.errorf(phase, upstream.ClassSMTPIntercepted, errInjected,
+			"Somebody between this computer and %s put words into its mouth before the connection was encrypted.", c.name())
+	}
+	return c.handshake(ctx, phase)
+}
+
+// TLS returns the state of TLS, and whether the connection is encrypted.
+func (c *Conn) TLS() (tls.ConnectionState, bool) {
+	if c.tls == nil {
+		return tls.ConnectionState{}, false
+	}
+	return c.tls.ConnectionState(), true
+}
+
+// Addr returns the server as "host:port".
+func (c *Conn) Addr() string { return c.target.Server.Addr() }
+
+// Target returns what was dialled.
+func (c *Conn) Target() Target { return c.target }
+
+// link is the bare connection, below TLS, with a bound on every operation. What
+// TLS itself sets as deadlines is ignored.
+type link struct {
+	net.Conn
+	mu         sync.Mutex
+	step       time.Duration
+	readLimit  time.Time // zero: none
+	writeLimit time.Time
+	ended      error // the context of Use has ended
+}
+
+func (l *link) Read(b []byte) (int, error) {
+	if err := l.arm(l.Conn.SetReadDeadline, &l.readLimit); err != nil {
+		return 0, err
+	}
+	n, err := l.Conn.Read(b)
+	return n, l.why(err)
+}
+
+func (l *link) Write(b []byte) (int, error) {
+	if err := l.arm(l.Conn.SetWriteDeadline, &l.writeLimit); err != nil {
+		return 0, err
+	}
+	n, err := l.Conn.Write(b)
+	return n, l.why(err)
+}
+
+// arm sets the deadline of one operation: the step's timeout or the limit,
+// whichever comes first.
+func (l *link) arm(set func(time.Time) error, limit *time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	at := time.Now().Add(l.step)
+	if !limit.IsZero() && limit.Before(at) {
+		at = *limit
+	}
+	return set(at)
+}
+
+// why replaces the time-out of an interrupted operation by the context's end.
+func (l *link) why(err error) error {
+	if err == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	return err
+}
+
+func (l *link) interrupt(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = cause
+	l.Conn.SetDeadline(time.Unix(1, 0))
+}
+
+func (l *link) setStep(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.step = d
+}
+
+// setLimits changes the limits that are given, also for operations under way.
+func (l *link) setLimits(read, write *time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	if read != nil {
+		l.readLimit = *read
+		if err := l.Conn.SetReadDeadline(*read); err != nil {
+			return err
+		}
+	}
+	if write != nil {
+		l.writeLimit = *write
+		return l.Conn.SetWriteDeadline(*write)
+	}
+	return nil
+}
+
+// SetDeadline is TLS's, and does nothing.
+func (l *link) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline is TLS's, and does nothing.
+func (l *link) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline is TLS's, and does nothing.
+func (l *link) SetWriteDeadline(time.Time) error { return nil }
