@@ -1,0 +1,55 @@
+package reply
+
+// allRules is the table, read from the top; the first rule that fits decides.
+//
+// Many replies fit several classes ("Relaying denied. Proper authentication
+// required."; "535 ... too many attempts"). The order resolves that towards
+// what is done next about it, the surest help first:
+//
+//  1. The server names what lifts the refusal: a POP login, TLS, waiting out a
+//     greylist, another kind of password. Doing that is right whatever else
+//     the reply says.
+//  2. The account: disabled, no such mechanism, refused credentials, login
+//     missing. Waiting and other messages cannot help.
+//  3. Limits: too many recipients, too much mail, too many connections. The
+//     same message goes later.
+//  4. The network's address is on a list: another network or account.
+//  5. The message: its size, its content, its sender.
+//  6. The recipient: domain, mailbox, quota.
+//  7. Relaying refused without saying what would lift it. It stands below the
+//     recipient's rules only where the words name a mailbox.
+//  8. Syntax, then the server's own trouble, then the bare codes: enhanced
+//     status code first (RFC 3463), reply code and phase last.
+//
+// A 4yz reply is never taken for a permanent fault of the password: rejected
+// credentials need 5yz (or no code at all). POP3 has a table of its own, as its
+// answers have no codes; the response codes of RFC 2449 and RFC 3206 come first
+// in it. Within a group a rule with more conditions stands above one with less.
+func allRules() []rule {
+	var all []rule
+	for _, part := range [][]rule{
+		popRules, unlockRules, accountRules, authRules, limitRules, addressRules,
+		messageRules, senderRules, recipientRules, relayRules, protocolRules, codeRules,
+	} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// Words that several rules share.
+const (
+	// no is how servers refuse.
+	no = "not|no|denied|den*|reject*|refus*|disallow*|prohibit*|forbid*|forbidden|cannot|cant|cannt|unable|isnt|dont|doesnt|does not|invalid|block*|" +
+		"unauthorized|unauthorised|nicht|nie|non|interdit*|rechazad*|prohibid*|denegad*|запрещ*|отклон*|отказ*|拒否|できません|許可されて|許可され|不可|拒绝|禁止"
+	// off is how accounts end.
+	off = "disabled|suspend*|lock|locked|blocked|deactivat*|frozen|expired|inactive|closed|terminated|restricted|banned|" +
+		"gesperrt|deaktiviert|bloque|suspendu|desactive|bloquead*|suspendid*|заблокирован*|отключен*|停止|ロック|無効|凍結|失効|冻结|停用|锁定"
+	// later is how servers put off.
+	later = "try again|try later|try after|retry|later|come back|temporar*|spater|spaeter|plus tard|mas tarde|позже|しばらく|後ほど|一時的|稍后"
+	// spf are the checks of the sender's domain.
+	spf = "spf|dkim|dmarc|sender policy|sender id|openspf|batv|spoof*"
+	// lists are the lists of refused addresses.
+	lists = "~rbl|rbl|dnsbl|dnsbls|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|spamhaus|spamcop|" +
+		"sorbs|abusix|spamrats|multi blacklist|uceprotect|barracuda|cloudmark|senderbase|sbrs|sbl|xbl|cbl|bl|attrbl|liste noire|lista negra|" +
+		"черном списке|черный список|ブラックリスト|黑名单"
+)
