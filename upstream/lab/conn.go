@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -20,6 +21,12 @@ import (
 const (
 	maxLine   = 16 << 10
 	maxBuffer = 64 << 10
+)
+
+// How long, and for how much input, a polite end waits for the client's.
+const (
+	lingerTime   = time.Second
+	lingerOctets = 1 << 20
 )
 
 // Reasons to end a connection.
@@ -41,13 +48,14 @@ type conn struct {
 	out    []byte // replies that have not left yet
 	peer   *x509.Certificate
 	tls    bool
+	polite bool   // the session ends with a reply that must arrive
 	last   int    // trips at the last message
 	fault  *Fault // the fault of the command in hand, for those that act in the middle of it
 }
 
 func newConn(p *Provider, id int, proto Proto, nc net.Conn) *conn {
-	c := &conn{p: p, id: id, proto: proto}
-	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+	c := &conn{p: p, id: id, proto: proto, client: p.public[proto]}
+	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil && !c.client.IsValid() {
 		c.client = a.Addr().Unmap()
 	}
 	c.raw = newMeter(nc)
@@ -61,15 +69,14 @@ func (c *conn) run(implicit bool) {
 	r := c.p.rec
 	r.update(func() { c.count(1) })
 	defer func() {
-		c.nc.Close()
+		c.close()
 		r.update(func() {
 			c.count(-1)
 			r.trips[c.id] = Trips{Total: c.raw.total()}
 		})
 	}()
 	if c.p.opts.Delay > 0 && c.p.opts.Net == nil {
-		// The TCP handshake as a client far away feels it (see delay.go).
-		if !waitTimer(c.p.ctx, c.p.opts.Delay*3/2) {
+		if !waitTimer(c.p.ctx, handshakeTime(c.p.opts.Delay)) {
 			return
 		}
 	}
@@ -83,7 +90,23 @@ func (c *conn) run(implicit bool) {
 	} else {
 		newSMTPSession(c).serve()
 	}
-	c.flush()
+}
+
+// close sends what waits and ends the connection. A polite end, as after QUIT
+// or 421, takes care that the client can still read the last reply: a
+// connection closed with input unread is reset.
+func (c *conn) close() {
+	if c.flush() == nil && c.polite {
+		if c.tls {
+			c.nc.(*tls.Conn).CloseWrite()
+		}
+		if w, ok := c.raw.Conn.(interface{ CloseWrite() error }); ok {
+			w.CloseWrite()
+			c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+			io.CopyN(io.Discard, c.br, lingerOctets)
+		}
+	}
+	c.raw.Close()
 }
 
 // count adjusts the counters of connections; n is 1 at the start, -1 at the

@@ -36,6 +36,7 @@ func (s *popSession) offers(capability string) bool { return !lacks(s.opt.Withou
 func (s *popSession) serve() {
 	defer s.leave()
 	if s.p.tooMany(s.conn) {
+		s.polite = true
 		s.say("-ERR [SYS/TEMP] Too many connections")
 		return
 	}
@@ -45,6 +46,7 @@ func (s *popSession) serve() {
 	for {
 		line, err := s.readLine()
 		if errors.Is(err, errLongLine) {
+			s.polite = true
 			s.say("-ERR Line too long")
 			return
 		}
@@ -123,7 +125,7 @@ func (s *popSession) verb(verb, args string) error {
 		return s.step(PhasePOPStls, s.stls)
 	case "QUIT":
 		return s.step(PhasePOPQuit, func() error {
-			s.quit = true
+			s.quit, s.polite = true, true
 			if s.user != "" {
 				s.reached(OpensAtQuit)
 			}

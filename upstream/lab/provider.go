@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/xdg-go/scram"
-
-	"melon/upstream"
 )
 
 // Provider is a running provider. Close ends it.
@@ -41,6 +39,7 @@ type Provider struct {
 	users     map[string]*userState
 	grey      map[string]time.Time
 	rates     map[netip.Addr][]time.Time
+	public    map[Proto]netip.Addr // by SetPublic
 	nextConn  int
 	conns     map[*conn]struct{}
 	listeners []net.Listener
@@ -88,6 +87,7 @@ func Start(o Options) (*Provider, error) {
 		grey:    map[string]time.Time{},
 		rates:   map[netip.Addr][]time.Time{},
 		conns:   map[*conn]struct{}{},
+		public:  map[Proto]netip.Addr{},
 		addrs:   map[string][]string{},
 	}
 	for _, u := range o.Users {
@@ -140,97 +140,6 @@ func (p *Provider) Close() error {
 	p.mu.Unlock()
 	p.wg.Wait()
 	return nil
-}
-
-// SetRules replaces the rules for what comes from now on.
-func (p *Provider) SetRules(r Rules) {
-	if !r.Open && r.PBS.Window == 0 && !r.Auth && r.Nets == nil && r.Domains == nil {
-		r.Auth = true
-	}
-	if r.Local == nil {
-		r.Local = []string{domainOf(p.opts.Users[0].Address)}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.rules = r
-}
-
-// SetSMTP replaces what the SMTP server can do, for new connections.
-func (p *Provider) SetSMTP(s SMTP) {
-	if s.Hostname == "" {
-		s.Hostname = "mail.provider-a.example"
-	}
-	if s.Mechanisms == nil {
-		s.Mechanisms = []string{"PLAIN", "LOGIN"}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.smtp = s
-}
-
-// SetPOP replaces what the POP3 server can do, for new connections.
-func (p *Provider) SetPOP(s POP) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pop = s
-}
-
-// SetFaults replaces the script of faults; attempts count from now.
-func (p *Provider) SetFaults(list ...Fault) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faults = faults{list: slices.Clone(list), met: make([]int, len(list))}
-}
-
-// Release lets everything go on that a Stall holds up now.
-func (p *Provider) Release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	close(p.release)
-	p.release = make(chan struct{})
-}
-
-// released returns the channel that the next Release closes.
-func (p *Provider) released() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.release
-}
-
-// Drop cuts every open connection of one server, or of both when proto is "",
-// as a line that drops. It voids what VoidOnDrop says.
-func (p *Provider) Drop(proto Proto) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		if proto == "" || c.proto == proto {
-			c.raw.Close()
-		}
-	}
-}
-
-// SetPassword changes a user's password; it unlocks the account.
-func (p *Provider) SetPassword(user, password string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if u := p.users[user]; u != nil {
-		u.Password, u.failures = password, 0
-		u.scram = map[string]scram.StoredCredentials{}
-	}
-}
-
-// LockMailbox makes POP3 logins of the user fail with [IN-USE], as when another
-// mail app has the mailbox open, until unlock is called.
-func (p *Provider) LockMailbox(user string) (unlock func()) {
-	set := func(v bool) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if u := p.users[user]; u != nil {
-			u.inUse = v
-		}
-	}
-	set(true)
-	return func() { set(false) }
 }
 
 // SMTPAddr returns the first address of the plain SMTP port, as "host:port".
@@ -398,6 +307,9 @@ func (p *Provider) handle(server string, nc net.Conn) {
 		nc.Close()
 		return
 	}
+	if p.opts.Delay > 0 && p.opts.Net == nil {
+		nc = delayed(p.ctx, &p.wg, nc, p.opts.Delay)
+	}
 	p.nextConn++
 	c := newConn(p, p.nextConn, proto, nc)
 	p.conns[c] = struct{}{}
@@ -409,36 +321,4 @@ func (p *Provider) handle(server string, nc net.Conn) {
 		delete(p.conns, c)
 		p.mu.Unlock()
 	}()
-}
-
-// connsOfLocked counts the open connections of an address to one server. The caller
-// holds p.mu.
-func (p *Provider) connsOfLocked(proto Proto, a netip.Addr) int {
-	n := 0
-	for c := range p.conns {
-		if c.proto == proto && c.client == a {
-			n++
-		}
-	}
-	return n
-}
-
-// fault notes that a client reached the phase and returns the Fault that
-// strikes, or nil.
-func (p *Provider) fault(proto Proto, phase upstream.Phase) *Fault {
-	p.mu.Lock()
-	f := p.faults.hit(proto, phase)
-	p.mu.Unlock()
-	if f != nil {
-		p.rec.update(func() { p.rec.stats.Faults++ })
-	}
-	return f
-}
-
-// tooMany reports whether a connection is beyond Limits.Connections.
-func (p *Provider) tooMany(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := p.rules.Limits.Connections
-	return n > 0 && p.connsOfLocked(c.proto, c.client) > n
 }

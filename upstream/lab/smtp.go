@@ -47,6 +47,7 @@ func lacks(without []string, keyword string) bool {
 // serve speaks SMTP until the client or a fault ends it.
 func (s *smtpSession) serve() {
 	if s.p.tooMany(s.conn) {
+		s.polite = true
 		s.refuse(WordConnections)
 		return
 	}
@@ -56,6 +57,7 @@ func (s *smtpSession) serve() {
 	for {
 		line, err := s.readLine()
 		if errors.Is(err, errLongLine) {
+			s.polite = true
 			s.say("500 5.5.2 Line too long")
 			return
 		}
@@ -93,6 +95,7 @@ func (s *smtpSession) greet() error {
 	r := s.p.rules
 	s.p.mu.Unlock()
 	if r.Check == CheckBanner && !s.listed {
+		s.polite = true
 		s.refuse(WordBanner)
 		return errEnd
 	}
@@ -134,7 +137,11 @@ func (s *smtpSession) verb(verb, args string) error {
 	case "VRFY":
 		s.ok("252 2.5.0 Try it and see")
 	case "QUIT":
-		return s.step(PhaseQuit, func() error { s.ok("221 2.0.0 Bye"); return errEnd })
+		return s.step(PhaseQuit, func() error {
+			s.polite = true
+			s.ok("221 2.0.0 Bye")
+			return errEnd
+		})
 	default:
 		s.ok("502 5.5.2 Command not recognized")
 	}

@@ -20,6 +20,9 @@ func (c *conn) step(phase upstream.Phase, do func() error) error {
 	c.fault = f
 	mark := len(c.out)
 	err := do()
+	if c.fault == nil {
+		return err // done by upgrade
+	}
 	c.fault = nil
 	return c.spoil(f, mark, err)
 }
@@ -52,6 +55,7 @@ func (c *conn) strike(f *Fault) (done bool, err error) {
 		return true, nil
 	case Early421:
 		c.say(c.faultText(f, "421 4.3.2 Service shutting down", "-ERR [SYS/TEMP] shutting down")...)
+		c.polite = true
 		return true, errEnd
 	case Garbage:
 		c.say(c.faultText(f, "\x00\xff\x1b[2J garbage \x80", "\x00\xff\x1b[2J garbage \x80")...)

@@ -64,6 +64,7 @@ func (s *smtpSession) mail(args string) error {
 		s.refuse(WordTLS)
 		return nil
 	case l.PerConnection > 0 && s.messages >= l.PerConnection:
+		s.polite = true
 		s.refuse(WordPerConnection)
 		return errEnd
 	}
@@ -261,6 +262,7 @@ func (s *smtpSession) bdat(args string) error {
 		}
 	}
 	if n < 0 || !s.offers("CHUNKING") {
+		s.polite = true
 		s.ok("501 5.5.4 Syntax: BDAT size [LAST]") // what follows cannot be told from commands
 		return errEnd
 	}
