@@ -68,9 +68,61 @@ type Entry struct {
 
 // bookkeeping is the part of an entry that is stored but not shown.
 type bookkeeping struct {
-	step    int      // how far in the list of retry delays
-	batch   string   // first ID of the entries whose attempts were recorded together
-	bounced []string // recipients whose refusal was already bounced
+	step    int       // how far in the list of retry delays
+	batch   string    // first ID of the entries whose attempts were recorded together
+	bounced []string  // recipients whose refusal was already bounced
+	cause   cause     // why it asks for attention
+	since   time.Time // expiry counts from here; zero: from QueuedAt
+	maybe   bool      // an earlier attempt may have arrived
+}
+
+// cause says why an entry asks for attention, and so what ends that.
+type cause string
+
+// The causes. The person's decision ends each of them.
+const (
+	causeAccount cause = "account" // password, sign-in: the account makes no attempts; ends with its settings
+	causeRelay   cause = "relay"   // relaying refused here: ends with the account's settings or another network
+	causePerson  cause = "person"  // sender refused and the like: ends with the account's settings
+	causeMessage cause = "message" // the message itself was refused
+	causeExpired cause = "expired" // given up
+)
+
+// expirySince is when the time until expiry began.
+func (e Entry) expirySince() time.Time {
+	if !e.record.since.IsZero() {
+		return e.record.since
+	}
+	return e.QueuedAt
+}
+
+// restore makes an entry that waited for the person ready for another attempt;
+// expiry counts anew. Refused recipients are tried again: all, or those whose
+// refusal was the person's to mend.
+func (e *Entry) restore(now time.Time, all bool) {
+	refused := e.Refused
+	e.Refused = nil
+	for _, r := range refused {
+		if all || r.Err == nil || r.Err.Kind() == upstream.KindPerson {
+			e.Envelope.Recipients = append(e.Envelope.Recipients, r.Recipient)
+		} else {
+			e.Refused = append(e.Refused, r)
+		}
+	}
+	if e.record.cause == causeExpired {
+		e.record.since = now
+	}
+	e.record.cause, e.record.step = "", 0
+	e.NextAttempt = now
+	e.State = e.waitState()
+}
+
+// waitState is the state of an entry that goes by itself.
+func (e *Entry) waitState() State {
+	if e.record.maybe {
+		return Unconfirmed
+	}
+	return Waiting
 }
 
 // Refusal is one recipient that the provider refused for good.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 
 	"melon/upstream"
 )
@@ -54,11 +53,11 @@ func (e *StoreError) Unwrap() error { return e.Err }
 // Sentence says what is wrong in plain words, without paths.
 func (e *StoreError) Sentence() string {
 	switch {
-	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+	case diskFull(e.Err):
 		return "The disk is full: the message could not be kept."
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "The outbox directory is gone: the message could not be kept."
-	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):
+	case errors.Is(e.Err, fs.ErrPermission), readOnly(e.Err):
 		return "The outbox directory cannot be written: the message could not be kept."
 	}
 	return "The outbox could not be written: the message could not be kept."

@@ -3,7 +3,9 @@
 package outbox
 
 import (
+	"errors"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -25,4 +27,13 @@ func (OS) Rename(oldname, newname string) error {
 func (OS) SyncDir(name string) error {
 	_, err := os.Stat(name)
 	return err
+}
+
+// readOnly reports a file system that cannot be written: ERROR_WRITE_PROTECT.
+func readOnly(err error) bool { return errors.Is(err, syscall.Errno(19)) }
+
+// diskFull reports that there is no room: ERROR_HANDLE_DISK_FULL,
+// ERROR_DISK_FULL.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112))
 }

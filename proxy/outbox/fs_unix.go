@@ -3,6 +3,7 @@
 package outbox
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -24,4 +25,12 @@ func (OS) SyncDir(name string) error {
 		err = cerr
 	}
 	return err
+}
+
+// readOnly reports a file system that cannot be written.
+func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
+
+// diskFull reports that there is no room, or none for this user.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

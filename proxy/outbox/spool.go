@@ -36,16 +36,16 @@ func (b *buffers) put(s []byte) { b.pool.Put((*[spoolMemory]byte)(s[:spoolMemory
 type Spool struct {
 	store *store
 
-	mu      sync.Mutex
-	more    sync.Cond // broadcast when anything below changes
-	sum     hash.Hash // of what was written with Write
-	memory  []byte    // the content while file is nil
-	file    File
-	id      string // of the file and of the entry that it may become
-	size    int64
-	err     error // the first failure; stays
-	state   spoolState
-	kept    bool // the file belongs to an entry
+	mu     sync.Mutex
+	more   sync.Cond // broadcast when anything below changes
+	sum    hash.Hash // of what was written with Write
+	memory []byte    // the content while file is nil
+	file   File
+	id     string // of the file and of the entry that it may become
+	size   int64
+	err    error // the first failure; stays
+	state  spoolState
+	taken  bool // the file is an entry's, or is about to be
 }
 
 // spoolState is how far a Spool is.
@@ -165,7 +165,7 @@ func (sp *Spool) Abort() {
 
 // Discard frees everything: the memory, the open file, and the file itself
 // unless an entry was made of it. Readers that are still open fail. It may be
-// called more than once.
+// called more than once, but not while Keep runs.
 func (sp *Spool) Discard() {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -177,12 +177,38 @@ func (sp *Spool) Discard() {
 	if sp.file != nil {
 		sp.file.Close()
 		sp.file = nil
-		if !sp.kept {
+		if !sp.taken {
 			// What stays behind has no state beside it: gone at the next start.
 			sp.store.fs.Remove(sp.store.message(sp.id))
 		}
 	}
 	sp.more.Broadcast()
+}
+
+// take returns the ID for an entry made of the spool: that of its file for the
+// first one, a new one for others. The spool must be complete and sound.
+func (sp *Spool) take() (id string, err error) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	switch {
+	case sp.err != nil:
+		return "", sp.err
+	case sp.state != spoolComplete:
+		return "", errors.New("outbox: the spool is not complete")
+	case sp.file != nil && !sp.taken:
+		sp.taken = true
+		return sp.id, nil
+	}
+	return sp.store.newID(), nil
+}
+
+// giveBack undoes take after a failure.
+func (sp *Spool) giveBack(id string) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if sp.file != nil && sp.id == id {
+		sp.taken = false
+	}
 }
 
 // Size implements upstream.Body.

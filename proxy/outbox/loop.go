@@ -1,0 +1,112 @@
+package outbox
+
+import (
+	"time"
+)
+
+// loop owns the index and the clock. It sleeps until somebody calls or the next
+// entry is due; while nothing is due it never wakes.
+func (o *Outbox) loop() {
+	defer close(o.looped)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Stop()
+		if wait, ok := o.schedule(); ok {
+			timer.Reset(wait)
+		}
+		select {
+		case call := <-o.calls:
+			call()
+		case <-timer.C:
+		case <-o.stop:
+			return
+		}
+	}
+}
+
+// do runs fn on the index, in the loop's goroutine. fn must not block. After the
+// loop has ended do returns false.
+func (o *Outbox) do(fn func(x *index)) bool {
+	done := make(chan struct{})
+	select {
+	case o.calls <- func() { fn(o.index); close(done) }:
+		<-done
+		return true
+	case <-o.looped:
+		return false
+	}
+}
+
+// schedule starts runners for what is due and returns the time until something
+// else will be.
+func (o *Outbox) schedule() (wait time.Duration, ok bool) {
+	x, now := o.index, o.now()
+	if now.Before(x.last.Add(-time.Second)) {
+		x.wake(now) // the clock was set back: what was planned means nothing now
+	}
+	x.last = now
+	if x.paused || x.closing {
+		return 0, false
+	}
+	var next int64
+	for _, l := range x.lanes {
+		for l.promote(now); l.mayTry(now) && l.running < o.connections(l); {
+			l.running++
+			batch := l.pop(1)
+			o.work.Go(func() { o.run(l, batch) })
+		}
+		if l.running == o.connections(l) {
+			continue // a runner looks for itself
+		}
+		if t, will := l.nextAttempt(); will && (!ok || t < next) {
+			next, ok = t, true
+		}
+	}
+	return time.Duration(next - now.UnixNano()), ok
+}
+
+// promote moves what is due to the entries that go by age.
+func (l *lane) promote(now time.Time) {
+	for len(l.later.items) > 0 && l.later.first().next <= now.UnixNano() {
+		l.ready.push(l.later.pop())
+	}
+}
+
+// pop takes up to n of the due entries out of the lane, oldest first, for a
+// runner that will record the attempts.
+func (l *lane) pop(n int) []*item {
+	batch := make([]*item, min(n, len(l.ready.items)))
+	for i := range batch {
+		batch[i] = l.ready.pop()
+		batch[i].busy = true
+	}
+	return batch
+}
+
+// mayTry reports whether an attempt may begin in the lane.
+func (l *lane) mayTry(now time.Time) bool {
+	return !l.blocked && l.gate <= now.UnixNano() && len(l.ready.items) > 0
+}
+
+// connections is how many runners the lane may have: one until an attempt has
+// reached the provider.
+func (o *Outbox) connections(l *lane) int {
+	if !l.healthy {
+		return 1
+	}
+	return max(1, o.account(l.account).Connections)
+}
+
+// delay is the time until the attempt after the nth failure in a row; jitter is
+// only ever added.
+func (o *Outbox) delay(n int) time.Duration {
+	d := o.plainDelay(n)
+	return d + time.Duration(float64(d)*0.1*o.opts.Jitter())
+}
+
+// plainDelay is delay without jitter.
+func (o *Outbox) plainDelay(n int) time.Duration {
+	retry := o.settings.Load().Retry
+	return retry[min(max(n, 1), len(retry))-1]
+}

@@ -1,0 +1,158 @@
+package outbox
+
+// maxBatch is how many attempts a runner records at once, when all goes well.
+const maxBatch = 32
+
+// mark is the state of things when an attempt began, to tell later whether its
+// outcome still says something.
+type mark struct{ wakes, clears int }
+
+// run sends what is due in a lane, oldest first, until nothing is or the lane
+// has to wait. It is one connection's worth of work.
+//
+// Attempts are recorded before they are made: one at first, then, while all goes
+// well, several with shared syncs. If the process ends in between, only the first
+// entry of such a batch that is still there can have been on its way.
+func (o *Outbox) run(l *lane, batch []*item) {
+	size := 1
+	for len(batch) > 0 {
+		entries := o.record(l, batch)
+		done := 0
+		for done < len(entries) && o.attempt(l, batch[done], entries[done]) {
+			done++
+		}
+		if done == len(entries) && done == len(batch) {
+			size = min(2*size, maxBatch)
+		} else {
+			o.putBack(batch)
+			size = 1
+		}
+		o.do(func(x *index) {
+			now := o.now()
+			if l.promote(now); x.paused || x.closing || !l.mayTry(now) || l.running > o.connections(l) {
+				l.running--
+				x.tidy(l)
+				batch = nil
+				return
+			}
+			if !l.healthy {
+				size = 1
+			}
+			batch = l.pop(size)
+		})
+	}
+}
+
+// record reads the entries of a batch and records durably that each is being
+// attempted, and when the next attempt will be. It returns those that may be
+// sent: all, or, when something failed, the first ones.
+func (o *Outbox) record(l *lane, batch []*item) []Entry {
+	entries, errs := o.store.loadAll(idsOf(batch))
+	for i, err := range errs {
+		if err != nil {
+			o.broken(batch[i].id, err)
+			entries = entries[:i]
+			break
+		}
+	}
+	now := o.now()
+	o.do(func(x *index) {
+		for i := range entries {
+			e := &entries[i]
+			x.overlay(batch[i], e)
+			e.record.maybe = e.record.maybe || e.State == Unconfirmed
+			e.State, e.record.batch = Sending, entries[0].ID
+			e.Attempts++
+			e.record.step = max(e.record.step, l.failures) + 1
+			e.LastAttempt = now
+			e.NextAttempt = now.Add(o.delay(e.record.step))
+		}
+	})
+	for i, err := range o.store.updateAll(entries, nil) {
+		if err != nil {
+			o.problem(err)
+			entries = entries[:i]
+			o.do(func(*index) { // the disk is no better for the next entry
+				l.failures++
+				l.healthy = false
+				l.gate = o.now().Add(o.delay(l.failures)).UnixNano()
+			})
+			break
+		}
+	}
+	o.do(func(*index) {
+		for _, it := range batch {
+			it.busy, it.batch = false, true
+		}
+	})
+	return entries
+}
+
+// attempt makes one attempt. It returns false when the lane has to stop: then
+// the entry was not attempted, or its outcome stops the lane.
+func (o *Outbox) attempt(l *lane, it *item, e Entry) (goOn bool) {
+	var m mark
+	var mine, stop bool
+	o.do(func(x *index) {
+		now := o.now()
+		stop = x.paused || x.closing || l.blocked || l.gate > now.UnixNano()
+		if mine = it.batch && !stop; mine {
+			m = mark{x.wakes, l.clears}
+			x.set(it, e)
+		}
+	})
+	if !mine {
+		return !stop // held or removed meanwhile: the next one's turn
+	}
+	o.event(Event{Type: EventSending, Entry: e})
+	body, err := o.store.body(e)
+	if err != nil {
+		o.broken(e.ID, err)
+		return true
+	}
+	o.settle(it, e, o.opts.Sender.Send(o.ctx, e, body), m)
+	o.do(func(x *index) { stop = !l.healthy && l.running > 1 || l.blocked || l.gate > o.now().UnixNano() })
+	return !stop
+}
+
+// putBack returns the entries of a batch that were not attempted, and takes the
+// recorded attempt back.
+func (o *Outbox) putBack(batch []*item) {
+	var mine []*item
+	o.do(func(x *index) {
+		for _, it := range batch {
+			if it.batch {
+				it.busy, it.batch = true, false
+				mine = append(mine, it)
+			}
+		}
+	})
+	entries, errs := o.store.loadAll(idsOf(mine))
+	var sound []Entry
+	o.do(func(x *index) {
+		for i, it := range mine {
+			if errs[i] == nil {
+				x.overlay(it, &entries[i])
+				entries[i].record.batch = ""
+				sound = append(sound, entries[i])
+			}
+		}
+	})
+	// A failure is no harm: the index knows better, and after a crash the batch
+	// tells which entry was really on its way.
+	o.store.updateAll(sound, nil)
+	o.do(func(x *index) {
+		for _, it := range mine {
+			it.busy = false
+			x.place(it)
+		}
+	})
+}
+
+func idsOf(items []*item) []string {
+	ids := make([]string, len(items))
+	for i, it := range items {
+		ids[i] = it.id
+	}
+	return ids
+}

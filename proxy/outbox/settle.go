@@ -1,0 +1,197 @@
+package outbox
+
+import (
+	"time"
+
+	"melon/upstream"
+)
+
+// settle records the outcome of an attempt: in the lane at once, then on the
+// disk, then in the index; the rest of the world hears of it last.
+func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
+	now := o.now()
+	var v verdict
+	var expired []string
+	o.do(func(x *index) {
+		fresh := m.wakes == x.wakes
+		v = judge(e, r)
+		next := o.learn(it.lane, r, fresh, m.clears != it.lane.clears, now, v.left.record.step)
+		if m.clears != it.lane.clears && v.left.record.cause == causeAccount {
+			v.left.restore(now, false) // refused under settings that are no more
+			v.event = EventDeferred
+		}
+		if v.left.State == Waiting || v.left.State == Unconfirmed {
+			v.left.NextAttempt = next
+			if whole(r.Err) {
+				v.left.record.step = it.lane.failures
+			}
+			if fresh && now.Sub(e.expirySince()) >= o.settings.Load().Expire {
+				v.expire()
+			}
+		}
+		if fresh && whole(r.Err) {
+			expired = x.expired(it, now.Add(-o.settings.Load().Expire))
+		}
+	})
+	v.left.record.batch = ""
+	bounces := v.bounces()
+	for _, b := range bounces {
+		v.left.record.bounced = append(v.left.record.bounced, b.Recipient.Address)
+	}
+	var err error
+	if v.done {
+		err = o.store.remove(e.ID)
+	} else {
+		err = o.store.update(v.left)
+	}
+	if err != nil {
+		o.problem(err) // the index goes on with what it knows
+	}
+	o.do(func(x *index) {
+		if v.done {
+			x.remove(it, e.Fingerprint)
+		} else {
+			x.set(it, v.left)
+		}
+	})
+	o.tell(v, e, r, now)
+	o.bounce(v.left, bounces, r)
+	o.expire(expired, r.Err)
+}
+
+// learn lets the lane learn from an outcome, and returns when the entry may be
+// tried again if it has to be.
+func (o *Outbox) learn(l *lane, r upstream.Result, fresh, cleared bool, now time.Time, step int) (next time.Time) {
+	err := r.Err
+	switch {
+	case stops(err):
+		if l.healthy = false; !cleared {
+			l.blocked, l.err = true, err
+		}
+	case whole(err):
+		l.healthy = false
+		if !fresh {
+			return now // the network that failed is no more
+		}
+		l.failures++
+		next = now.Add(o.delay(l.failures))
+		l.gate = next.UnixNano()
+		return next
+	case brokeOff(err):
+		// The message may be the reason, so the next one may go; a second time
+		// in a row it is the line.
+		l.healthy = false
+		if l.lost++; l.lost > 1 && fresh {
+			l.gate = now.Add(o.plainDelay(l.lost - 1)).UnixNano()
+		}
+		if !fresh {
+			return now
+		}
+	default:
+		l.healthy = true
+		l.failures, l.lost, l.gate = 0, 0, 0
+	}
+	return now.Add(o.delay(step))
+}
+
+// expire gives up entries that waited with one that failed for all of them.
+func (o *Outbox) expire(ids []string, err *upstream.Error) {
+	if len(ids) == 0 {
+		return
+	}
+	var expired []verdict
+	o.change(ids, "", func(e *Entry) {
+		v := verdict{left: *e}
+		v.expire()
+		v.left.LastError = err
+		for _, b := range v.bounces() {
+			v.left.record.bounced = append(v.left.record.bounced, b.Recipient.Address)
+			v.refused = append(v.refused, b)
+		}
+		*e = v.left
+		expired = append(expired, v)
+	})
+	for _, v := range expired {
+		r := upstream.Result{Err: err}
+		o.tell(v, v.left, r, o.now())
+		o.bounce(v.left, v.refused, r)
+	}
+}
+
+// tell tells history, log and listeners what became of an entry.
+func (o *Outbox) tell(v verdict, e Entry, r upstream.Result, now time.Time) {
+	if len(v.delivered) > 0 {
+		to := make([]string, len(v.delivered))
+		for i, rc := range v.delivered {
+			to[i] = rc.Address
+		}
+		o.remember(v.left, r, "delivered", to)
+	}
+	switch v.event {
+	case EventDropped:
+		o.remember(v.left, r, "dropped", v.left.To())
+	case EventExpired:
+		o.remember(v.left, r, "expired", v.left.To())
+	case EventAttention:
+		if len(v.refused) > 0 {
+			to := make([]string, len(v.refused))
+			for i, rf := range v.refused {
+				to[i] = rf.Recipient.Address
+			}
+			o.remember(v.left, r, "refused", to)
+		}
+	}
+	o.event(Event{Type: v.event, Time: now, Entry: v.left, Result: r})
+}
+
+// remember adds an entry's outcome to the history.
+func (o *Outbox) remember(e Entry, r upstream.Result, outcome string, to []string) {
+	reply := r.Reply
+	if r.Err != nil {
+		reply = r.Err.Reply
+	} else if outcome == "refused" && e.LastError != nil {
+		reply = e.LastError.Reply
+	}
+	account := e.Account
+	if r.Account != "" {
+		account = r.Account
+	}
+	err := o.history.add(Record{
+		Time: o.now(), ID: e.ID, Account: account, From: e.Envelope.From, To: to, Size: e.Size,
+		Outcome: outcome, Host: r.Host, Code: reply.Code, Text: reply.String(), Attempts: e.Attempts, Bounce: e.Bounce,
+	})
+	if err != nil {
+		o.opts.Log.Warn("outbox: the history was not written", "id", e.ID, "err", err)
+	}
+}
+
+// event sends an event on its way.
+func (o *Outbox) event(e Event) {
+	if e.Time.IsZero() {
+		e.Time = o.now()
+	}
+	o.events.send(e)
+}
+
+// problem logs a failure of the disk; Problems has it already.
+func (o *Outbox) problem(err error) {
+	o.opts.Log.Error("outbox: the disk failed", "err", err)
+	o.event(Event{Type: EventProblem})
+}
+
+// broken sets an entry aside whose files cannot be read.
+func (o *Outbox) broken(id string, cause error) {
+	gone := false
+	o.do(func(x *index) {
+		if it := x.items[id]; it != nil {
+			x.remove(it, "")
+			gone = true
+		}
+	})
+	if !gone {
+		return
+	}
+	p := o.store.setAside(id, cause)
+	o.opts.Log.Error("outbox: an entry cannot be read", "id", id, "err", p.Err)
+	o.event(Event{Type: EventProblem})
+}
