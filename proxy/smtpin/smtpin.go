@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"melon/upstream"
+	"melon/upstream/trace"
 )
 
 // Handler takes messages in. One Handler serves all connections, so its method
@@ -116,9 +117,9 @@ type Options struct {
 	Explain func(*upstream.Error) string
 	// Peers finds the owner of a local connection; nil asks the system.
 	Peers PeerLookup
-	// Trace receives the masked protocol lines of every connection; nil traces
-	// nothing.
-	Trace func(TraceLine)
+	// Trace receives the masked protocol lines of every connection, which conn
+	// (Client.ID) names; nil traces nothing. Several goroutines call it.
+	Trace func(conn string, l trace.Line)
 	Log   *slog.Logger // operator lines; nil writes none
 }
 
@@ -144,8 +145,8 @@ type Login struct {
 
 // Limits bound what an app may take. A zero field has the default.
 type Limits struct {
-	Connections     int           // open at once; 2500
-	ConnectionsUser int           // of one user at once; 2000
+	Connections     int           // open at once; 1000
+	ConnectionsUser int           // of one user at once; 500
 	Message         int64         // octets of one message; 100 MB
 	Recipients      int           // of one message; 1000
 	Idle            time.Duration // between commands; 5 minutes (RFC 5321 section 4.5.3.2.7)
@@ -175,12 +176,4 @@ type PeerLookup interface {
 type Address struct {
 	Kind string // "smtp" or "smtps"
 	Addr string // "127.0.0.1:2525", with the port that was taken
-}
-
-// TraceLine is one masked line of a conversation with an app.
-type TraceLine struct {
-	Conn     string // Client.ID
-	FromApp  bool
-	Text     string
-	Occurred time.Time
 }

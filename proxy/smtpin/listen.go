@@ -1,0 +1,165 @@
+package smtpin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// door is one address that is listened on.
+type door struct {
+	kind   string // "smtp" or "smtps"
+	asked  string // as configured
+	remote bool   // beyond loopback: login and TLS are required
+	ln     net.Listener
+}
+
+// bind opens every address of l that is not open yet. It returns all doors in
+// order; on an error those that it opened are closed again.
+func (s *Server) bind(l Listen, mode LoginMode) (doors []*door, err error) {
+	var fresh []*door
+	defer func() {
+		if err != nil {
+			closeDoors(fresh)
+		}
+	}()
+	open := func(kind, asked string, optional bool) error {
+		d := s.doorFor(kind, asked)
+		if d == nil {
+			if d, err = openDoor(kind, asked); err != nil {
+				if optional && notHere(err) {
+					s.log.Warn("this machine has no such address; it is skipped", "addr", asked)
+					return nil
+				}
+				return err
+			}
+			fresh = append(fresh, d)
+		}
+		doors = append(doors, d)
+		if d.remote && mode != LoginRequired {
+			return fmt.Errorf("listen.%s: %s can be reached from other machines; that needs listen.login: required "+
+				"and listen.password, or an address like 127.0.0.1:2525", kind, asked)
+		}
+		return nil
+	}
+	plain := l.SMTP
+	if plain == nil {
+		plain = DefaultSMTP()
+	}
+	for _, a := range plain {
+		if err := open("smtp", a, l.SMTP == nil); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range l.SMTPS {
+		if err := open("smtps", a, false); err != nil {
+			return nil, err
+		}
+	}
+	if len(doors) == 0 {
+		return nil, errors.New("listen.smtp: there is no address to listen on")
+	}
+	return doors, nil
+}
+
+// doorFor returns the door that is open already for an address, or nil.
+func (s *Server) doorFor(kind, asked string) *door {
+	for _, d := range s.doors {
+		if d.kind == kind && d.asked == asked {
+			return d
+		}
+	}
+	return nil
+}
+
+func closeDoors(doors []*door) {
+	for _, d := range doors {
+		d.ln.Close()
+	}
+}
+
+// openDoor binds one address.
+func openDoor(kind, asked string) (*door, error) {
+	network, addr, err := parseListen(asked)
+	if err != nil {
+		return nil, fmt.Errorf("listen.%s: %w", kind, err)
+	}
+	cfg := net.ListenConfig{Control: listenControl}
+	ln, err := cfg.Listen(context.Background(), network, addr.String())
+	if err != nil {
+		return nil, listenError(kind, asked, addr, err)
+	}
+	bound := addrPort(ln.Addr())
+	return &door{kind: kind, asked: asked, remote: !bound.Addr().IsLoopback(), ln: ln}, nil
+}
+
+// parseListen reads "127.0.0.1:2525", "[::1]:2525", "localhost:2525" (which is
+// 127.0.0.1) or ":2525" (every address of the machine).
+func parseListen(s string) (network string, addr netip.AddrPort, err error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", addr, fmt.Errorf("%q is no address; write it like 127.0.0.1:2525", s)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return "", addr, fmt.Errorf("%q has no port number; write it like 127.0.0.1:2525", s)
+	}
+	switch host {
+	case "localhost":
+		host = "127.0.0.1"
+	case "":
+		return "tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n)), nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return "", addr, fmt.Errorf("%q is a name; write an IP address like 127.0.0.1:%d", s, n)
+	}
+	network = "tcp6"
+	if ip = ip.Unmap(); ip.Is4() {
+		network = "tcp4"
+	}
+	return network, netip.AddrPortFrom(ip, uint16(n)), nil
+}
+
+// listenError says why an address cannot be listened on, and what to change.
+func listenError(kind, asked string, addr netip.AddrPort, err error) error {
+	var why string
+	switch {
+	case portInUse(err):
+		why = "another program listens there"
+		if holder := portHolder(addr); holder != "" {
+			why = "it is taken by " + holder
+		}
+		why += "; stop it, or change the port in listen." + kind
+	case portForbidden(err):
+		why = "this user may not listen on so low a port; use one above 1023 in listen." + kind
+	case notHere(err):
+		why = "this machine has no such address; change it in listen." + kind
+	default:
+		return fmt.Errorf("cannot listen on %s: %w", asked, err)
+	}
+	return &bindError{text: fmt.Sprintf("cannot listen on %s: %s", asked, why), err: err}
+}
+
+// bindError reads as a sentence and keeps its cause.
+type bindError struct {
+	text string
+	err  error
+}
+
+func (e *bindError) Error() string { return e.text }
+
+func (e *bindError) Unwrap() error { return e.err }
+
+// addrPort returns a TCP address with an IPv4 one as such; zero for others.
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}
