@@ -8,3 +8,6 @@ import "io/fs"
 func writableByOthers(fs.FileInfo) string { return "" }
 
 func readableByOthers(fs.FileInfo) bool { return false }
+
+// syncDir has nothing to do where directories cannot be synced.
+func syncDir(string) error { return nil }

@@ -31,3 +31,16 @@ func owner(info fs.FileInfo) (int, bool) {
 	}
 	return int(st.Uid), true
 }
+
+// syncDir makes a rename in dir last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("the directory of the configuration cannot be synced: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("the directory of the configuration cannot be synced: %w", err)
+	}
+	return nil
+}
