@@ -1,0 +1,158 @@
+package submit
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"strings"
+
+	"melon/upstream"
+)
+
+// Bounds on what one reply may be, in octets and lines. RFC 4954 section 4
+// lets a challenge have 12288 octets; no reply needs more lines than an EHLO.
+const (
+	maxLine  = 12288 + 8
+	maxLines = 200
+	maxReply = 64 << 10
+)
+
+// errReply is the cause of every reply that makes no sense.
+var errReply = errors.New("malformed reply")
+
+// raw is a reply as it came, not cleaned: lines without code and line end.
+type raw struct {
+	code  int
+	lines []string
+	// trail is what already lay behind the reply in the read buffer, at most
+	// four octets of it. A server that was asked one thing and says two shows
+	// here.
+	trail string
+}
+
+// extra reports whether the server said more than it was asked, other than
+// that it is about to close (RFC 5321 section 3.8).
+func (r raw) extra() bool { return r.trail != "" && !strings.HasPrefix(r.trail, "421") }
+
+// lineReader reads lines of bounded length.
+type lineReader struct{ br *bufio.Reader }
+
+// readReply reads one reply (RFC 5321 section 4.2.1). Time-outs of the
+// connection's own are waited out: whoever waits for the reply keeps the time.
+func (l lineReader) readReply() (raw, error) {
+	var r raw
+	total := 0
+	for {
+		line, err := l.readLine()
+		if err != nil {
+			return raw{}, err
+		}
+		total += len(line)
+		code, last, text, ok := splitLine(line)
+		switch {
+		case !ok, r.code != 0 && code != r.code:
+			return raw{}, errReply
+		case len(r.lines) >= maxLines, total > maxReply:
+			return raw{}, errReply
+		}
+		r.code = code
+		r.lines = append(r.lines, text)
+		if last {
+			break
+		}
+	}
+	if n := min(l.br.Buffered(), 4); n > 0 {
+		b, _ := l.br.Peek(n)
+		r.trail = string(b)
+	}
+	return r, nil
+}
+
+// readLine reads one line without its end. A lone LF ends a line too: what a
+// server says is only read, never passed on raw.
+func (l lineReader) readLine() (string, error) {
+	var line []byte
+	for {
+		part, err := l.br.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > maxLine {
+			return "", errReply
+		}
+		if err == nil {
+			return strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), nil
+		}
+		var timeout net.Error
+		if err == bufio.ErrBufferFull || errors.As(err, &timeout) && timeout.Timeout() {
+			continue
+		}
+		return "", err
+	}
+}
+
+// splitLine takes "250-text", "250 text" or "250" apart.
+func splitLine(line string) (code int, last bool, text string, ok bool) {
+	if len(line) < 3 {
+		return 0, false, "", false
+	}
+	for i := range 3 {
+		if line[i] < '0' || line[i] > '9' {
+			return 0, false, "", false
+		}
+		code = code*10 + int(line[i]-'0')
+	}
+	if code < 200 || code > 599 {
+		return 0, false, "", false
+	}
+	if len(line) == 3 {
+		return code, true, "", true
+	}
+	switch line[3] {
+	case ' ':
+		return code, true, line[4:], true
+	case '-':
+		return code, false, line[4:], true
+	}
+	return 0, false, "", false
+}
+
+// clean makes the reply fit to be shown and passed on, and takes the enhanced
+// status code (RFC 2034) off each line.
+func (r raw) clean() upstream.Reply {
+	out := upstream.Reply{Code: r.code}
+	for _, line := range r.lines {
+		if e, rest, ok := cutEnhanced(line, r.code/100); ok {
+			if out.Enhanced.IsZero() {
+				out.Enhanced = e
+			}
+			line = rest
+		}
+		out.Lines = append(out.Lines, upstream.CleanLine(line))
+	}
+	return out
+}
+
+// cutEnhanced takes "5.7.1 text" apart. The first digit must be that of the
+// reply code (RFC 2034 section 4); anything else is text.
+func cutEnhanced(line string, class int) (upstream.EnhancedCode, string, bool) {
+	word, rest, _ := strings.Cut(line, " ")
+	var e upstream.EnhancedCode
+	parts := strings.Split(word, ".")
+	if len(parts) != 3 {
+		return e, line, false
+	}
+	for i, p := range parts {
+		if p == "" || len(p) > 3 {
+			return upstream.EnhancedCode{}, line, false
+		}
+		for _, d := range p {
+			if d < '0' || d > '9' {
+				return upstream.EnhancedCode{}, line, false
+			}
+			e[i] = e[i]*10 + int(d-'0')
+		}
+	}
+	if e[0] != class {
+		return upstream.EnhancedCode{}, line, false
+	}
+	return e, rest, true
+}

@@ -1,0 +1,445 @@
+package submit
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"melon/upstream"
+)
+
+// Feed is where a transaction gets what it sends, and tells what the server
+// said. Its methods must not block.
+type Feed interface {
+	// Next says what there is to send from the n-th recipient on.
+	Next(n int) Supply
+	// Verdict hears the server's answer to the i-th recipient; e is nil when it
+	// was taken. When it returns false nothing more is sent and the transaction
+	// ends without the message.
+	Verdict(i int, r upstream.Reply, e *upstream.Error) bool
+}
+
+// Supply is what there is to send at the moment.
+type Supply struct {
+	Recipients []upstream.Recipient
+	Body       upstream.Body   // set once the list of recipients is complete
+	Cancelled  bool            // end without the message
+	More       <-chan struct{} // closed when Next would say something else
+}
+
+// TransactOptions say how a transaction may be sent.
+type TransactOptions struct {
+	// OneFlight allows the body of a message to a single recipient to leave
+	// before the envelope was answered. A line that breaks then leaves the
+	// outcome unknown, so it is for lines that are known to be alive.
+	OneFlight bool
+	// FirstReply bounds the wait for the first answer, to find a dead line
+	// soon; 0 is the phase table's time.
+	FirstReply time.Duration
+}
+
+// Outcome is how a transaction ended.
+type Outcome struct {
+	Reply    upstream.Reply  // to the end of the message, or zero
+	Err      *upstream.Error // nil when the server took the message
+	Taken    int             // recipients that the server accepted
+	Stopped  bool            // by Feed.Verdict
+	Answered bool            // the server answered MAIL, and stayed
+}
+
+// cancelGrace is how long a cancelled transaction waits for outstanding replies
+// that would leave the connection clean.
+const cancelGrace = 5 * time.Second
+
+// exchange is one transaction (RFC 5321 section 3.3).
+//
+// The normal path: put MAIL and the recipients as they come, then DATA or BDAT,
+// read the replies in order. halt is set as soon as the message is known not to
+// go: from then on nothing is written, and the replies still due are read so
+// that the connection stays clean. The abort path is botched: the connection is
+// given up, without dot or LAST.
+type exchange struct {
+	c    *Client
+	env  upstream.Envelope
+	feed Feed
+	o    TransactOptions
+	out  Outcome
+
+	queue    []upstream.Recipient // known, RCPT not yet sent
+	rcpts    int                  // known so far
+	answered int                  // of them
+	body     upstream.Body        // nil until the list is complete
+	stage    stage
+	lastLeft bool            // the last octet of the message may have left
+	rcptErr  *upstream.Error // the last refusal of a recipient
+	halt     *upstream.Error
+	over     bool
+}
+
+// stage is how far the client's side has come.
+type stage int
+
+const (
+	stageNew      stage = iota // nothing sent
+	stageReset                 // RSET sent
+	stageEnvelope              // MAIL sent
+	stageData                  // DATA sent
+	stageGo                    // 354 received
+	stageBody                  // the body has left, or is leaving
+)
+
+// Transact carries one message. The client stays Usable unless the connection
+// broke or had to be cut.
+func (c *Client) Transact(ctx context.Context, env upstream.Envelope, feed Feed, o TransactOptions) Outcome {
+	x := &exchange{c: c, env: env, feed: feed, o: o}
+	if !c.Usable() {
+		x.out.Err = c.broken(upstream.PhaseMail, net.ErrClosed)
+		return x.out
+	}
+	defer c.conn.Use(ctx)()
+	for !x.over {
+		s := feed.Next(x.rcpts)
+		x.advance(ctx, s)
+		if !x.over {
+			x.wait(ctx, s.More)
+		}
+	}
+	x.out.Err = x.halt
+	return x.out
+}
+
+// advance writes all that may be written now.
+func (x *exchange) advance(ctx context.Context, s Supply) {
+	x.queue = append(x.queue, s.Recipients...)
+	x.rcpts += len(s.Recipients)
+	x.body = s.Body
+	if s.Cancelled && x.halt == nil {
+		x.stop(&upstream.Error{
+			Account: x.c.o.Account, Host: x.c.Addr(), Phase: upstream.PhaseData,
+			Class: upstream.ClassTemporaryLocalProblem, Sentence: "Sending was broken off.",
+			Err: context.Canceled,
+		})
+	}
+	if x.halt == nil {
+		x.envelope()
+	}
+	if x.halt == nil && x.body != nil && len(x.queue) == 0 {
+		x.message(ctx)
+	}
+	if !x.c.botched { // else the line is cut as it is
+		if err := x.c.flush(x.phase()); err != nil {
+			x.harvest()
+			x.broke(err)
+		}
+	}
+	if x.halt != nil && (len(x.c.pending) == 0 || x.c.botched) {
+		x.over = true
+	}
+}
+
+// envelope puts RSET (when a former transaction is still open), MAIL and RCPT:
+// all at once when pipelining, else the next one when none is unanswered.
+func (x *exchange) envelope() {
+	c := x.c
+	for len(x.queue) > 0 && (c.Pipelining() || len(c.pending) == 0) && x.halt == nil {
+		switch {
+		case x.stage == stageNew && c.dirty:
+			c.put(step{phase: phaseReset}, "RSET")
+			c.dirty = false
+			x.stage = stageReset
+		case x.stage < stageEnvelope:
+			line, err := c.mailLine(x.env)
+			if err != nil {
+				x.stop(err)
+				return
+			}
+			c.put(step{phase: upstream.PhaseMail}, line)
+			c.dirty = true
+			x.stage = stageEnvelope
+		default:
+			x.recipient()
+		}
+	}
+}
+
+// recipient puts the next RCPT, or judges an address that cannot be sent.
+func (x *exchange) recipient() {
+	i := x.rcpts - len(x.queue)
+	rc := x.queue[0]
+	x.queue = x.queue[1:]
+	line, err := x.c.rcptLine(rc)
+	if err != nil {
+		x.verdict(i, upstream.Reply{}, err)
+		return
+	}
+	x.c.put(step{phase: upstream.PhaseRcpt, index: i}, line)
+}
+
+// message puts DATA or the body, when it may leave now.
+func (x *exchange) message(ctx context.Context) {
+	c := x.c
+	idle := len(c.pending) == 0
+	switch {
+	case x.rcpts == 0:
+		x.stop(c.local(upstream.PhaseData, 554, upstream.EnhancedCode{5, 5, 1}, "The message has no recipient."))
+	case x.none():
+		x.stop(x.rcptErr)
+	case x.stage == stageGo:
+		if idle {
+			x.sendData(ctx)
+		}
+	case x.stage != stageEnvelope:
+	case c.chunking():
+		if idle || x.o.OneFlight && x.rcpts == 1 && c.Pipelining() {
+			x.sendChunks(ctx)
+		}
+	case idle || c.Pipelining():
+		c.put(step{phase: upstream.PhaseData}, "DATA")
+		x.stage = stageData
+	}
+}
+
+// none reports whether every recipient of the complete list was refused.
+func (x *exchange) none() bool {
+	return x.body != nil && x.rcpts > 0 && x.answered == x.rcpts && x.out.Taken == 0
+}
+
+// wait waits for a reply, for more to send, for the time-out or for ctx.
+func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
+	c := x.c
+	c.ask()
+	var expire <-chan time.Time
+	if len(c.pending) > 0 {
+		d := c.timeout(c.pending[0].phase)
+		if x.o.FirstReply > 0 && !x.out.Answered {
+			d = min(d, x.o.FirstReply)
+		}
+		if x.halt != nil && x.halt.Err == context.Canceled {
+			d = min(d, cancelGrace)
+			more = nil
+		}
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		expire = timer.C
+	}
+	select {
+	case a := <-c.got:
+		x.handle(a)
+	case <-more:
+	case <-expire:
+		c.botched = true
+		x.broke(errTimeout)
+	case <-ctx.Done():
+		c.botched = true
+		x.broke(ctx.Err())
+	}
+}
+
+// phase is that of the oldest unanswered command, or of what would come next.
+func (x *exchange) phase() upstream.Phase {
+	switch {
+	case len(x.c.pending) > 0:
+		p := x.c.pending[0].phase
+		if p == phaseReset {
+			return upstream.PhaseMail
+		}
+		return p
+	case x.stage < stageEnvelope:
+		return upstream.PhaseMail
+	case x.stage == stageEnvelope:
+		return upstream.PhaseRcpt
+	}
+	return upstream.PhaseData
+}
+
+// stop sets the reason why the message does not go, unless there is one.
+func (x *exchange) stop(e *upstream.Error) {
+	if x.halt == nil {
+		x.halt = e
+	}
+}
+
+// broke ends the transaction after an error of the connection.
+func (x *exchange) broke(err error) {
+	if x.none() {
+		x.stop(x.rcptErr)
+	}
+	if x.halt == nil {
+		e := x.c.broken(x.phase(), err)
+		if x.lastLeft {
+			e.Phase, e.Ambiguous = upstream.PhaseDataEnd, true
+		}
+		x.halt = e
+	}
+	x.c.botched = true
+	x.over = true
+}
+
+// handle takes one reply.
+func (x *exchange) handle(a answer) {
+	phase := x.phase()
+	s, err := x.c.take(a)
+	switch {
+	case err != nil && a.err == nil && a.raw.code == 421:
+		// Unasked for: the server is closing (RFC 5321 section 3.8).
+		if x.none() {
+			x.stop(x.rcptErr)
+		}
+		x.stop(x.c.refused(phase, a.raw.clean()))
+		x.over = true
+		return
+	case err != nil:
+		x.broke(err)
+		return
+	}
+	r := a.raw.clean()
+	if r.Code == 421 {
+		x.stop(x.c.refused(phase, r))
+		x.over = true
+		return
+	}
+	if r.Code/100 == 3 && s.phase != upstream.PhaseData {
+		x.broke(errReply)
+		return
+	}
+	x.reply(s, a, r)
+	if x.c.botched && x.halt == nil && !x.over {
+		x.broke(errReply) // more replies than commands
+	}
+}
+
+// reply takes the reply to the command of step s.
+func (x *exchange) reply(s step, a answer, r upstream.Reply) {
+	good := r.Code/100 == 2
+	switch s.phase {
+	case phaseReset:
+		if !good {
+			x.broke(errReply)
+		}
+	case upstream.PhaseMail:
+		x.out.Answered = true
+		if !good {
+			x.c.dirty = false
+			x.stop(x.c.refused(s.phase, r))
+		}
+	case upstream.PhaseRcpt:
+		var e *upstream.Error
+		if !good {
+			e = x.c.refused(s.phase, r)
+		}
+		x.verdict(s.index, r, e)
+	case upstream.PhaseData:
+		x.dataReply(r)
+	case phaseBlock:
+		if !good {
+			x.endRefused(x.c.refused(upstream.PhaseData, r))
+		}
+	case upstream.PhaseDataEnd:
+		x.endReply(a, r)
+	}
+}
+
+// verdict notes and hands on one recipient's answer.
+func (x *exchange) verdict(i int, r upstream.Reply, e *upstream.Error) {
+	if x.halt != nil {
+		return // what follows a refused MAIL says nothing about recipients
+	}
+	x.answered++
+	if e == nil {
+		x.out.Taken++
+	} else {
+		x.rcptErr = e
+	}
+	if !x.feed.Verdict(i, r, e) {
+		x.out.Stopped = true
+		if e == nil {
+			e = &upstream.Error{Phase: upstream.PhaseRcpt, Sentence: "Sending was broken off.", Err: context.Canceled}
+		}
+		x.stop(e)
+	}
+	if x.none() && x.stage >= stageBody {
+		x.stop(x.rcptErr)
+	}
+}
+
+// dataReply takes the answer to DATA.
+func (x *exchange) dataReply(r upstream.Reply) {
+	switch {
+	case r.Code == 354 && x.halt == nil && !x.none():
+		x.stage = stageGo
+	case r.Code == 354:
+		// The server waits for a body that is not to be sent. A lone dot could
+		// be taken for an empty message: the line is cut.
+		x.stop(x.rcptErr)
+		x.c.botched = true
+	case r.Code/100 == 2:
+		x.broke(errReply)
+	default:
+		x.endRefused(x.c.refused(upstream.PhaseData, r))
+	}
+}
+
+// endRefused notes a refusal of DATA, of a chunk or of the message. Where no
+// recipient was taken it is only the consequence of that.
+func (x *exchange) endRefused(e *upstream.Error) {
+	if x.none() {
+		e = x.rcptErr
+	}
+	x.stop(e)
+}
+
+// endReply takes the answer to the end of the message.
+func (x *exchange) endReply(a answer, r upstream.Reply) {
+	x.c.dirty = false
+	good := r.Code/100 == 2
+	switch {
+	case x.halt != nil:
+	case !x.lastLeft:
+		// An answer in the middle of the body: a refusal is one (the upload is
+		// spared), anything else is nonsense. Either way the line is cut.
+		x.c.botched = true
+		if good {
+			x.broke(errReply)
+			return
+		}
+		x.endRefused(x.c.refused(upstream.PhaseData, r))
+	case good && x.none():
+		x.stop(x.rcptErr)
+	case good && a.raw.extra():
+		// More replies than commands: this one may have been meant for another
+		// command, and what it says about the message is not certain.
+		x.broke(errReply)
+	case good:
+		x.out.Reply = r
+		x.over = true
+	default:
+		x.endRefused(x.c.refused(upstream.PhaseDataEnd, r))
+	}
+}
+
+// harvest reads the replies that are already on their way after a write failed:
+// a server that refuses and hangs up is to be heard.
+func (x *exchange) harvest() {
+	c := x.c
+	if c.expired {
+		return
+	}
+	timer := time.NewTimer(2 * time.Second)
+	defer timer.Stop()
+	for len(c.pending) > 0 && !x.over {
+		if !c.asked {
+			c.asked = true
+			c.want <- struct{}{}
+		}
+		select {
+		case a := <-c.got:
+			if a.err != nil {
+				c.asked = false
+				return
+			}
+			x.handle(a)
+		case <-timer.C:
+			return
+		}
+	}
+}
