@@ -21,8 +21,7 @@ const closeTimeout = time.Second
 // Write there is nothing left to do but Close.
 type Conn struct {
 	link   *link
-	rw     net.Conn  // link, or tls
-	tls    *tls.Conn // nil in clear
+	tls    atomic.Pointer[tls.Conn] // nil in clear
 	tracer *trace.Tracer
 	dialer *Dialer
 	target Target
@@ -31,7 +30,7 @@ type Conn struct {
 
 func newConn(raw net.Conn, d *Dialer, t Target) *Conn {
 	l := &link{Conn: raw, step: t.timeout()}
-	c := &Conn{link: l, rw: l, dialer: d, target: t}
+	c := &Conn{link: l, dialer: d, target: t}
 	if d.Trace != nil {
 		p := t.Protocol
 		if p == "" {
@@ -42,9 +41,17 @@ func newConn(raw net.Conn, d *Dialer, t Target) *Conn {
 	return c
 }
 
+// top is the layer that the conversation goes through: TLS, or the bare link.
+func (c *Conn) top() net.Conn {
+	if t := c.tls.Load(); t != nil {
+		return t
+	}
+	return c.link
+}
+
 // Read implements net.Conn.
 func (c *Conn) Read(b []byte) (int, error) {
-	n, err := c.rw.Read(b)
+	n, err := c.top().Read(b)
 	if err != nil {
 		c.broken.Store(true)
 	}
@@ -59,7 +66,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if c.tracer != nil {
 		c.tracer.Client(b)
 	}
-	n, err := c.rw.Write(b)
+	n, err := c.top().Write(b)
 	if err != nil {
 		c.broken.Store(true)
 	}
@@ -76,7 +83,7 @@ func (c *Conn) Close() error {
 		return c.link.Close()
 	}
 	c.link.setStep(closeTimeout)
-	return c.rw.Close()
+	return c.top().Close()
 }
 
 // LocalAddr implements net.Conn.
@@ -141,10 +148,11 @@ func (c *Conn) StartTLS(ctx context.Context, pending int) error {
 
 // TLS returns the state of TLS, and whether the connection is encrypted.
 func (c *Conn) TLS() (tls.ConnectionState, bool) {
-	if c.tls == nil {
+	t := c.tls.Load()
+	if t == nil {
 		return tls.ConnectionState{}, false
 	}
-	return c.tls.ConnectionState(), true
+	return t.ConnectionState(), true
 }
 
 // Addr returns the server as "host:port".

@@ -114,7 +114,7 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Conn, error) {
 	defer cancel()
 	host, err := hostName(t.Server.Host)
 	if err != nil {
-		return nil, d.resolveFault(&t, err)
+		return nil, d.resolveFault(ctx, &t, err)
 	}
 	raw, err := d.connect(ctx, host, &t)
 	if err != nil {
@@ -164,7 +164,7 @@ func (d *Dialer) connect(ctx context.Context, host string, t *Target) (net.Conn,
 	for {
 		candidates, choice, err := pin.addresses(ctx, d, host)
 		if err != nil {
-			return nil, d.resolveFault(t, err)
+			return nil, d.resolveFault(ctx, t, err)
 		}
 		delay := func(i int) time.Duration {
 			if choice.family != 0 && family(candidates[i]) != choice.family && family(candidates[i-1]) == choice.family {

@@ -58,12 +58,12 @@ func (d *Dialer) offline() bool { return d.Offline != nil && d.Offline() }
 const offlineSentence = "This computer is not connected to a network that leads to %s."
 
 // resolveFault says why a host has no address.
-func (d *Dialer) resolveFault(t *Target, err error) *upstream.Error {
+func (d *Dialer) resolveFault(ctx context.Context, t *Target, err error) *upstream.Error {
 	host := t.Server.Host
 	var dns *net.DNSError
 	switch {
-	case errors.Is(err, context.Canceled):
-		return t.cancelled(t.phase(), err)
+	case errors.Is(ctx.Err(), context.Canceled):
+		return t.cancelled(t.phase(), errors.Join(ctx.Err(), err))
 	case noRoute(err), d.offline():
 		return t.errorf(t.phase(), upstream.ClassOffline, err, offlineSentence, host)
 	case errors.As(err, &dns) && dns.IsNotFound:

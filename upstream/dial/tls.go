@@ -34,7 +34,7 @@ func (c *Conn) handshake(ctx context.Context, phase upstream.Phase) error {
 		}
 		return c.tlsFault(phase, err)
 	}
-	c.tls, c.rw = t, t
+	c.tls.Store(t)
 	if c.tracer != nil {
 		s := t.ConnectionState()
 		c.tracer.TLS(tls.VersionName(s.Version) + " " + tls.CipherSuiteName(s.CipherSuite))
