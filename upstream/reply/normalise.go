@@ -23,6 +23,7 @@ const (
 	wordHost      = "~host" // a host name or a URL
 	wordIP        = "~ip"   // an IPv4 address
 	wordBlocklist = "~rbl"  // a host or URL of a list of senders
+	wordSPF       = "~spf"  // a host or URL that explains SPF
 )
 
 // blocklistNames are parts of host names that tell a list of refused senders
@@ -220,6 +221,9 @@ func hostWord(h string) string {
 		if strings.Contains(h, name) {
 			return wordBlocklist
 		}
+	}
+	if strings.Contains(h, "spf") {
+		return wordSPF
 	}
 	return wordHost
 }

@@ -42,7 +42,7 @@ func readLabelled(t testing.TB, name string) []labelled {
 }
 
 func TestScratch(t *testing.T) {
-	for _, f := range []string{"testdata/replies-dev.tsv", "testdata/replies-own.tsv"} {
+	for _, f := range []string{"testdata/replies-dev.tsv", "testdata/replies-own.tsv", "testdata/replies-blind.tsv", "testdata/replies-blind2.tsv"} {
 		ok, alt, n := 0, 0, 0
 		var bad []string
 		for _, l := range readLabelled(t, f) {

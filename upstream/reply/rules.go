@@ -47,7 +47,7 @@ const (
 	// later is how servers put off.
 	later = "try again|try later|try after|retry|later|come back|temporar*|spater|spaeter|plus tard|mas tarde|позже|しばらく|後ほど|一時的|稍后"
 	// spf are the checks of the sender's domain.
-	spf = "spf|dkim|dmarc|sender policy|sender id|openspf|batv|spoof*"
+	spf = "~spf|spf|dkim|dmarc|sender policy|sender id|openspf|batv|spoof*"
 	// lists are the lists of refused addresses.
 	lists = "~rbl|rbl|dnsbl|dnsbls|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|spamhaus|spamcop|" +
 		"sorbs|abusix|spamrats|multi blacklist|uceprotect|barracuda|cloudmark|senderbase|sbrs|sbl|xbl|cbl|bl|attrbl|liste noire|lista negra|" +

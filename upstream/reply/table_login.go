@@ -16,7 +16,7 @@ var unlockRules = []rule{
 			"check* your mail|check* .. mail first|check* your email|must first check|check for new mail|check* .. new email|receive .. first|" +
 			"mails abholen|email abholen|emails abholen|mail abrufen|relever .. courrier|consult* .. boite|revis* su correo|проверьте почту|" +
 			"受信してから|受信した後|受信後に|先に受信|受信操作|受信を行|一度受信|前に受信|送信の前に|送信する前に|先收信|先收取"},
-		not: "spam folder|junk"},
+		not: "spam folder|junk|client settings"},
 
 	// Mail.ru and others ask for TLS and a password in one breath: TLS first,
 	// as without it no password leaves.
@@ -31,7 +31,7 @@ var unlockRules = []rule{
 	{is: upstream.ClassTLSRequired, in: smtp, enh: "x.7.10 x.7.11"},
 	{is: upstream.ClassTLSRequired, in: auth | mail | rcpt | ehlo, code: "538 523"},
 
-	{is: upstream.ClassGreylisted, in: smtp, say: []string{"greylist*|graylist*|grey list*|gray list*|greylistee|grey|グレイリスト|グレーリスト|灰名单|серый список|серые списки"}},
+	{is: upstream.ClassGreylisted, in: smtp, say: []string{"greylist*|graylist*|grey list*|gray list*|greylistee|grey|グレイリス|グレーリス|灰名单|серый список|серые списки"}},
 	{is: upstream.ClassGreylisted, in: smtp, code: "4 none", say: []string{
 		"whitelist yet|not in our whitelist|first time sender|first time .. seen|new sender|unknown triplet|intentional policy rejection|" +
 			"internal resource* temporarily unavailable|policy rejection .. later|deferred for|delayed for|initial connection .. later"}},
@@ -60,7 +60,7 @@ var accountRules = []rule{
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, enh: "x.7.13 x.2.1", code: "5"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, code: "525"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: smtp, enh: "x.7.13"},
-	{is: upstream.ClassAccountDisabledOrLocked, in: smtp, say: []string{"bad outbound sender|wasnt delivered .. valid sender|werent recognized as .. valid sender|recognized as a valid sender|no longer allowed to send|submission has been disabled|outgoing mail .. suspended|outgoing mail .. disabled|outgoing email .. suspended|sending .. disabled for|sending .. suspended|sender account .. disabled|sender account .. suspended|blocked from sending|suspended from sending|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
+	{is: upstream.ClassAccountDisabledOrLocked, in: smtp, say: []string{"bad outbound sender|wasnt delivered .. valid sender|werent recognized as .. valid sender|recognized as a valid sender|no longer allowed to send|submission has been disabled|outgoing mail .. suspended|outgoing mail .. disabled|outgoing email .. disabled|outgoing email .. suspended|sending .. disabled for|sending .. suspended|sender account .. disabled|sender account .. suspended|blocked from sending|suspended from sending|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data | dataEnd, code: "5 none", say: []string{off, "account|your login|user is|your mailbox|konto|compte|cuenta|аккаунт|アカウント|账户|帐号"},
 		not: "ip|recipient*|be delivered|address rejected|tried to reach|discontinued|host|greylist*|destinataire|empfanger|message was|message has|mailbox is disabled|url|attachment|content|spam"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: rcpt, say: []string{"your account .. locked|your account .. suspended|your account .. disabled|your account .. blocked|user is locked|user locked|your mailbox .. suspended|your email account .. blocked"},
@@ -73,6 +73,7 @@ var authRules = []rule{
 	// Before the words: the order of commands.
 	{is: upstream.ClassSyntaxOrProtocol, in: auth, say: []string{"helo|ehlo|already auth*|already specified|already logged|cancel*|abort*|base64|decode|decoding|malformed|line too long|syntax|during a mail|mail transaction|no argument*|argument* required|invalid response"},
 		not: "fail*|incorrect|bad sequence .. auth"},
+	{is: upstream.ClassRelayDeniedIP, in: auth, code: "5", say: []string{"unauthorized ip|ip .. not allowed|ip .. not authorized|ip address .. not|ip .. denied|ip .. restricted"}},
 	{is: upstream.ClassRateLimited, in: auth, code: "4", say: []string{"too many|too much|concurrent|rate|limit*|frequency|throttl*|too often|exceed*"}},
 	{is: upstream.ClassMechanismUnsupported, in: auth | starttls, say: []string{
 		"mechanism|mech|mechanisms|auth type|authentication type|authentication method|auth method|auth mode|authentication mode|authentication scheme|sasl|認証方式|認証メカニズム|login type",
@@ -86,6 +87,8 @@ var authRules = []rule{
 	{is: upstream.ClassMechanismUnsupported, in: auth | starttls, enh: "x.7.4 x.5.4 x.3.3", code: "503 504 5"},
 	{is: upstream.ClassSyntaxOrProtocol, in: auth, code: "503 501", say: []string{"bad sequence|sequence|invalid|bad|parameter*"}, not: "credential*|password|user*|auth* fail*|login"},
 	{is: upstream.ClassMechanismUnsupported, in: auth, code: "503"},
+	{is: upstream.ClassMechanismUnsupported, in: smtp, code: "504", say: []string{"auth*"}},
+	{is: upstream.ClassTemporaryLocalProblem, in: starttls},
 	{is: upstream.ClassTemporaryLocalProblem, in: auth | starttls, code: "4"},
 	{is: upstream.ClassTemporaryLocalProblem, in: auth, say: []string{"temporar*|system busy|server busy|connection lost|internal error|try again later|try later|server error|backend|database|サーバエラー|一時的|混み合って"},
 		not: "password|credential*|invalid|incorrect|too many"},
@@ -97,19 +100,22 @@ var authRules = []rule{
 		"credential*|password|passwd|username|user name|login or|login incorrect|パスワード|密码|mot de passe|passwort|contrasena|парол*",
 		"no longer valid|invalid|incorrect|wrong|bad|failed|rejected|not accepted|mismatch*|falsch|違い|正しくありません|错误|неверн*|incorrect*"},
 		not: "relay|change your|attachment|archive|zip|protected|" + spf},
-	{is: upstream.ClassCredentialsRejected, in: smtp, code: "535", not: "not authenticated|required|" + spf},
+	{is: upstream.ClassCredentialsRejected, in: smtp, code: "535", not: "not authenticated|required|mismatch*|match|" + spf},
+	{is: upstream.ClassCredentialsRejected, in: mail | rcpt | data, code: "5 none", say: []string{"auth failed|authentication failed|authentication failure|authorization failed|login failed"}, not: "recipient*|server|" + spf},
+
+	{is: upstream.ClassSyntaxOrProtocol, in: tx | ehlo, say: []string{"ehlo before|helo before|ehlo first|helo first|ehlo helo first|helo ehlo first|hello first|helo command rejected|ehlo command rejected|invalid helo|helo name"}, not: "and auth"},
 
 	// A login is missing. Checks of the sender's domain speak of
 	// authentication as well, and mean another.
 	{is: upstream.ClassAuthRequired, in: smtp, say: []string{
-		"auth* required|auth* is required|auth* needed|auth* is needed|auth* necessary|auth* .. erforderlich|auth* requise|auth* obligatoire|requier* .. auth*|requiere auth*|" +
+		"auth* required|auth* is required|auth* needed|auth* is needed|auth* necessary|auth* .. erforderlich|auth* requise|auth* obligatoire|requier* .. auth*|requiere auth*|requiere autenticacion|autenticacion requerida|autenticacion necesaria|" +
 			"require* .. auth*|requires auth*|need* .. auth*|must .. authenticat*|must auth*|must .. log in|must login|must be authenticated|should authenticate|please authenticate|please auth*|" +
-			"not auth*|not been auth*|not authenticated|isnt authenticated|unauthenticated|dont authenticate|didnt authenticate|did not authenticate|without auth*|not logged in|not log in|" +
+			"not been auth*|not authenticated|isnt authenticated|unauthenticated|dont authenticate|didnt authenticate|did not authenticate|without auth*|not logged in|not log in|" +
 			"issue an auth|auth first|auth* first|auth command|authenticate first|auth before|authenticate before|log in first|login first|login required|login is required|" +
 			"authentication turned on|smtp auth*|use auth*|use smtp auth*|enable auth*|only allowed with auth*|with authentication|anonymous client|anonymous mail|anonymous|" +
 			"smtp authentifizierung|anmeldung erforderlich|nicht authentifiziert|nicht angemeldet|non authentifie|требуется авторизац*|требуется аутентификац*|необходима авторизац*|не авторизован*|" +
 			"身份验证|身份认证|需要认证|未认证|登录后|auth* .. local fail|relay check local|relayed thru this|authenticate* .. or|authenticate* to"},
-		not: "same|must be the same|equal|match*|not authorized|not authorised|" + spf + "|level|policy|gmail requires|sender is unauthenticated|user is not|mechanism|invalid credentials|owned"},
+		not: "same|must be the same|equal|match*|conform|" + spf + "|level|policy|gmail requires|sender is unauthenticated|user is not|mechanism|invalid credentials|owned"},
 	{is: upstream.ClassAuthRequired, in: smtp, say: []string{"認証|ログイン", "必要|されていません|してください|行って|行われて|設定|未認証|お願い|要求|していません"}, not: "送信ドメイン認証|一致|異な"},
 	{is: upstream.ClassAuthRequired, in: connect | ehlo | mail | rcpt | data, say: []string{"permission* to submit|relay check local|not authorized to submit|not authorised to submit|outside our network"}, not: spf},
 	{is: upstream.ClassAuthRequired, in: mail | rcpt | data, say: []string{"client host rejected access denied|client host rejected .. access denied"}, not: lists},

@@ -9,7 +9,7 @@ var popRules = []rule{
 	// words have lost: "-ERR [IN-USE]" reads "err in use".
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{"err in use"}},
 	{is: upstream.ClassPOPLoginDelay, in: pop, say: []string{"err login delay"}},
-	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|protocol error|bad command|syntax|invalid argument*|too many arguments|line too long|missing argument*|command too long|unrecognized command|not valid in this state"}},
+	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|protocol error|bad command|syntax|invalid argument*|too many arguments|line too long|missing argument*|command too long|unrecognized command|not valid in this state|wrong state|command not supported|command issued"}},
 
 	{is: upstream.ClassTLSRequired, in: pop, say: []string{
 		"tls|ssl|starttls|stls|encryption|encrypted|cleartext|plaintext|plain text|non secure|secure connection|暗号化",
@@ -28,10 +28,11 @@ var popRules = []rule{
 		"account|user|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
 		off + "|not enabled|isnt enabled|not allowed to use|not permitted to use|not active|not activated|upgrade|not open|利用できません|有効になって"},
 		not: "database|mailbox|maildrop|mail drop|lock busy|maillock|cleartext|plaintext|session|auth* fail*|command|another|使用中|メールボックス"},
-	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|password expired|password has expired"}},
 	{is: upstream.ClassMechanismUnsupported, in: pop, say: []string{
 		"mechanism|sasl|auth type|authentication type|authentication method|apop|user login|auth command|認証方式",
 		"not|unsupported|unrecognized|unknown|invalid|must use|use apop|disabled|only|サポート|対応して"}, not: "password|incorrect|fail*"},
+
+	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|password expired|password has expired"}, not: "fatal|database|internal|error|shutting|limit"},
 
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{
 		"mailbox|maildrop|mail drop|maillock|mail box|mbox|spool|lock|session|inbox|postfach|boite|buzon|メールボックス|メイルボックス|邮箱|ящик",
