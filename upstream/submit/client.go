@@ -86,7 +86,7 @@ func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 		want: make(chan struct{}, 1), got: make(chan answer, 1), ended: make(chan struct{}),
 	}
 	conn.SetStep(noDeadline)
-	go c.reader()
+	go c.reader(c.want)
 	defer conn.Use(ctx)()
 	c.pending = append(c.pending, step{phase: upstream.PhaseConnect})
 	r, err := c.await(ctx)
@@ -104,9 +104,9 @@ func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 }
 
 // reader reads one reply each time it is asked for one, until an error.
-func (c *Client) reader() {
+func (c *Client) reader(want <-chan struct{}) {
 	defer close(c.ended)
-	for range c.want {
+	for range want {
 		r, err := lineReader{c.br}.readReply()
 		c.got <- answer{r, err}
 		if err != nil {
@@ -332,7 +332,7 @@ func (c *Client) StartTLS(ctx context.Context) error {
 		return c.refused(upstream.PhaseStartTLS, r.clean())
 	}
 	// No read is under way now: the next one is asked for by EHLO.
-	if err := c.conn.StartTLS(ctx, c.br.Buffered()); err != nil {
+	if err := c.shakeHands(ctx); err != nil {
 		c.botched = true
 		return c.broken(upstream.PhaseStartTLS, err)
 	}
@@ -340,6 +340,15 @@ func (c *Client) StartTLS(ctx context.Context) error {
 	c.bw, c.caps = nil, Capabilities{}
 	defer c.conn.Use(ctx)()
 	return c.hello(ctx)
+}
+
+func (c *Client) shakeHands(ctx context.Context) error {
+	limit := c.timeout(upstream.PhaseStartTLS)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c.conn.SetStep(limit)
+	defer c.conn.SetStep(noDeadline)
+	return c.conn.StartTLS(ctx, c.br.Buffered())
 }
 
 // Watch waits on an idle conversation until ctx ends (nil: it is still good) or

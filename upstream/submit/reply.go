@@ -3,7 +3,6 @@ package submit
 import (
 	"bufio"
 	"errors"
-	"net"
 	"strings"
 
 	"melon/upstream"
@@ -37,8 +36,7 @@ func (r raw) extra() bool { return r.trail != "" && !strings.HasPrefix(r.trail, 
 // lineReader reads lines of bounded length.
 type lineReader struct{ br *bufio.Reader }
 
-// readReply reads one reply (RFC 5321 section 4.2.1). Time-outs of the
-// connection's own are waited out: whoever waits for the reply keeps the time.
+// readReply reads one reply (RFC 5321 section 4.2.1).
 func (l lineReader) readReply() (raw, error) {
 	var r raw
 	total := 0
@@ -81,11 +79,9 @@ func (l lineReader) readLine() (string, error) {
 		if err == nil {
 			return strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), nil
 		}
-		var timeout net.Error
-		if err == bufio.ErrBufferFull || errors.As(err, &timeout) && timeout.Timeout() {
-			continue
+		if err != bufio.ErrBufferFull {
+			return "", err
 		}
-		return "", err
 	}
 }
 
