@@ -1,13 +1,15 @@
 package config
 
 import (
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"melon/upstream"
 )
+
+// maxAccounts keeps checks that compare all with all short.
+const maxAccounts = 500
 
 // draft is an account as it was read, with what its checks need to point at
 // the right place.
@@ -20,19 +22,24 @@ type draft struct {
 // accounts reads every account; what needs the others is done by finish.
 func (d *decoder) accounts(n *yaml.Node) []draft {
 	var all []draft
+	folded := map[string]string{}
 	d.mapping(n, "accounts", "home: {address: taro@provider-a.example, …}", func(e entry) {
 		name, ok := d.text(e.key, "the name of an account")
-		if !ok {
+		if !ok || len(all) > maxAccounts {
 			return
+		}
+		if len(all) == maxAccounts {
+			d.fail(e.key, "more than %d accounts are here: take out this one and all below", maxAccounts)
 		}
 		if _, err := parseName(name); err != nil {
 			d.fail(e.key, "the name of an account cannot be %s: %v", show(name), err)
 			return
 		}
-		if i := slices.IndexFunc(all, func(a draft) bool { return strings.EqualFold(a.Name, name) }); i >= 0 {
-			d.fail(e.key, "the accounts %s and %s differ by case alone: rename one", all[i].Name, name)
+		if twin, ok := folded[strings.ToLower(name)]; ok {
+			d.fail(e.key, "the accounts %s and %s differ by case alone: rename one", twin, name)
 			return
 		}
+		folded[strings.ToLower(name)] = name
 		a := draft{Account: defaultAccount(name), key: e.key}
 		d.account(e.val, &a)
 		all = append(all, a)

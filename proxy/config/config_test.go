@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -168,6 +169,41 @@ func TestTooManyProblems(t *testing.T) {
 	var problems Problems
 	if !errors.As(err, &problems) || len(problems) != maxProblems || problems[maxProblems-1].Sentence != "4901 more problems: mend those above first" {
 		t.Errorf("%d problems, the last %v", len(problems), problems[len(problems)-1])
+	}
+}
+
+func TestManyAccounts(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("accounts:\n")
+	for i := range 2000 {
+		fmt.Fprintf(&b, "  a%d: {address: a@a.example, smtp: {host: h}}\n", i)
+	}
+	_, err := Parse("c", []byte(b.String()))
+	if err == nil || err.Error() != "c:502:3: more than 500 accounts are here: take out this one and all below" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	known := []string{"smtp", "smtps", "starttls", "username", "password", "to", "from", "pop_before_smtp"}
+	for in, want := range map[string]string{
+		"SMTP": "smtp", "stmp": "smtp", "smtpss": "smtps", "starttl": "starttls", "user": "username", "pasword": "password",
+		"pasworrd": "password", "pwd": "", "x": "", "t": "to", "form": "from", "pop-before-smtp": "pop_before_smtp",
+		"popbeforesmtp": "pop_before_smtp", "": "", strings.Repeat("a", 1000): "",
+	} {
+		if got := nearest(in, known); got != want {
+			t.Errorf("nearest(%.20q) = %q, want %q", in, got, want)
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"ab", "ba", 1}, {"kitten", "sitting", 3}, {"メロン", "メロ", 1}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
+		}
 	}
 }
 

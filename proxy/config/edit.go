@@ -117,7 +117,7 @@ func (c *Config) mustAccount(name string) (upstream.Account, error) {
 	if len(names) == 0 {
 		return upstream.Account{}, fmt.Errorf("there is no account %s: there is none at all", show(name))
 	}
-	return upstream.Account{}, fmt.Errorf("there is no account %s: there are %s", show(name), strings.Join(names, ", "))
+	return upstream.Account{}, fmt.Errorf("there is no account %s: there are %s", show(name), enumerate(names))
 }
 
 // change is one setting to put in or, with an empty piece, to take out.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,18 @@ func Load(path string) (*Config, error) {
 		return nil, problems.sorted()
 	}
 	return c, nil
+}
+
+// LoadOrDefault is Load for the file of p, but a missing file that the person
+// did not name is an empty one: File then says where it would be.
+func LoadOrDefault(p Paths) (*Config, error) {
+	c, err := Load(p.Config)
+	if errors.Is(err, fs.ErrNotExist) && !p.ConfigGiven {
+		c = Defaults()
+		c.File = p.Config
+		return c, nil
+	}
+	return c, err
 }
 
 // Check is Load for `config check`: secrets that are not there or not private

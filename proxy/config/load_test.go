@@ -60,6 +60,14 @@ func TestLoad(t *testing.T) {
 	if _, err := Load(filepath.Join(dir, "none.yaml")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
+	none := Paths{Config: filepath.Join(dir, "none.yaml")}
+	if c, err := LoadOrDefault(none); err != nil || c.File != none.Config || len(c.Listen.SMTP) != 2 {
+		t.Errorf("no file yet: %+v, %v", c, err)
+	}
+	none.ConfigGiven = true
+	if c, err := LoadOrDefault(none); !errors.Is(err, fs.ErrNotExist) || c != nil {
+		t.Errorf("a named file that is missing: %v", err)
+	}
 	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "not a file") {
 		t.Errorf("a directory: %v", err)
 	}

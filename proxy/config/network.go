@@ -59,8 +59,8 @@ func (d *decoder) routes(n *yaml.Node, accounts []string, networks section) []Ro
 		if r.Account != "" {
 			r.Account = d.known(s.at("account", item), "routes.account", r.Account, "account", accounts)
 		}
-		if r.Network != "" && !slices.Contains(names, r.Network) {
-			d.known(s.at("network", item), "routes.network", r.Network, "network", names)
+		if r.Network != "" {
+			r.Network = d.known(s.at("network", item), "routes.network", r.Network, "network", names)
 		}
 		if item.Kind == yaml.MappingNode {
 			if !s.has("account") {

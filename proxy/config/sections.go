@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -43,19 +44,32 @@ func (d *decoder) file(root *yaml.Node, c *Config) {
 
 // known checks that name is among names and returns it as it is spelled there.
 func (d *decoder) known(n *yaml.Node, what, name, kind string, names []string) string {
-	i := slices.IndexFunc(names, func(k string) bool { return strings.EqualFold(k, name) })
-	if i >= 0 {
+	if slices.Contains(names, name) {
+		return name
+	}
+	if i := slices.IndexFunc(names, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
 		return names[i]
 	}
 	hint := "add it under " + kind + "s:"
 	if len(names) > 0 {
-		hint = "there are " + strings.Join(names, ", ")
+		hint = "there are " + enumerate(names)
 	}
-	if near := nearest(name, names); near != "" {
-		hint = "did you mean " + near + "?"
+	if len(d.problems) < 10*maxProblems { // so many are not shown anyway
+		if near := nearest(name, names); near != "" {
+			hint = "did you mean " + near + "?"
+		}
 	}
 	d.fail(n, "%s names the %s %s, which is not in this file: %s", what, kind, show(name), hint)
 	return ""
+}
+
+// enumerate lists names for a sentence, not more than a person reads.
+func enumerate(names []string) string {
+	const most = 20
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (d *decoder) listen(n *yaml.Node, l *Listen) section {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,9 +17,14 @@ import (
 // that the line is looked for: it is the first without which the file parses.
 func (d *decoder) syntaxError(data []byte, err error) {
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	n := failingLine(lines)
+	n, sure := failingLine(lines)
+	if m := reportedLine.FindStringSubmatch(err.Error()); m != nil && !sure {
+		if k, e := strconv.Atoi(m[1]); e == nil && k >= 1 && k <= len(lines) {
+			n = k - 1
+		}
+	}
 	line := strings.TrimRight(string(lines[n]), "\r\n")
-	sentence, at := explainSyntax(strings.TrimPrefix(err.Error(), "yaml: "), line)
+	sentence, at := explainSyntax(reportedLine.ReplaceAllString(err.Error(), ""), line)
 	if at < 0 {
 		at = len(line) - len(strings.TrimLeft(line, " "))
 	}
@@ -28,11 +34,17 @@ func (d *decoder) syntaxError(data []byte, err error) {
 // failingLine returns the index of the line at which lines stop being YAML: of
 // all prefixes that parse the longest ends before it. An open bracket or quote
 // makes prefixes fail that go on to parse, so that a bisection may end too
-// early; it is taken up again as long as one of the next lines mends it.
-func failingLine(lines [][]byte) int {
+// early; it is taken up again as long as one of the next lines mends it. The
+// octets parsed are bounded; sure is false when they did not suffice.
+func failingLine(lines [][]byte) (line int, sure bool) {
 	const ahead, rounds = 40, 8
+	budget := 4 << 20
 	parses := func(n int) bool {
-		dec := yaml.NewDecoder(bytes.NewReader(bytes.Join(lines[:n], nil)))
+		prefix := bytes.Join(lines[:n], nil)
+		if budget -= len(prefix); budget < 0 {
+			return false
+		}
+		dec := yaml.NewDecoder(bytes.NewReader(prefix))
 		for {
 			var node yaml.Node
 			switch err := decodeNode(dec, &node); {
@@ -65,12 +77,13 @@ func failingLine(lines [][]byte) int {
 			break
 		}
 	}
-	return min(good, len(lines)-1)
+	return min(good, len(lines)-1), budget >= 0
 }
 
 var (
-	beginsOddly = regexp.MustCompile("(?:^|[:\\[,{-]) *([*&@%`!|>])")
-	secondColon = regexp.MustCompile(`: .*?(:)(?: |$)`)
+	reportedLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	beginsOddly  = regexp.MustCompile("(?:^|[:\\[,{-]) *([*&@%`!|>])")
+	secondColon  = regexp.MustCompile(`: .*?(:)(?: |$)`)
 )
 
 // explainSyntax turns the library's message into a sentence, and the octet of
