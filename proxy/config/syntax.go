@@ -114,6 +114,18 @@ func explainSyntax(message, line string) (sentence string, at int) {
 		return "the quotes that open here are not closed", strings.IndexAny(line, `"'`)
 	case has("escape character"), has("hexdecimal"), has("Unicode character escape"):
 		return `a \ in "…" begins an escape: use '…', or write \\`, strings.IndexByte(line, '\\')
+	case has("block sequence entries"):
+		return `a list cannot begin behind its key: put each "- VALUE" on a line of its own, or write [VALUE, VALUE]`, strings.Index(line, "- ")
+	case has("node content"):
+		return "a value is missing here: write it, or take out the comma or bracket", -1
+	case has("tag"), has("'!'"), has("expected '>'"):
+		return "a value that begins with ! must be in quotes", strings.IndexByte(line, '!')
+	case has("directive"), has("digit"), has("YAML document"):
+		return "a line that begins with % is for another program: take it out", -1
+	case has("mapping keys are not allowed"):
+		return "a value that begins with ? must be in quotes", strings.Index(line, "? ")
+	case has("comment or line break"):
+		return "a value that begins with | or > must be in quotes", find(beginsOddly)
 	case has("'-' indicator"):
 		return `this line does not belong to the list above it: begin it with "- ", or indent it less`, -1
 	case has("expected key"), has("expected <document start>"), has("block end"), has("block mapping"):

@@ -1,6 +1,9 @@
 package route
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Owns reports whether an account claims the address as one of its own, by its
 // address or by a pattern of its `senders`. A pattern that claims every address
@@ -12,7 +15,7 @@ func (r *Router) Owns(account, address string) bool {
 			continue
 		}
 		return address != "" && (c.address == address || slices.ContainsFunc(c.patterns, func(p string) bool {
-			return p != "*" && p != "*@*" && match(p, address)
+			return strings.Trim(p, "*@") != "" && match(p, address)
 		}))
 	}
 	return false

@@ -127,6 +127,23 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+func TestOwns(t *testing.T) {
+	t.Parallel()
+	r := router(t, three+"  any: {address: any@any.example, senders: ['*', '*@*', '**@*', '*@team.example'], smtp: {host: h}}\n")
+	for _, c := range []struct {
+		account, address string
+		want             bool
+	}{
+		{"home", "TARO@provider-a.example", true}, {"home", "x@provider-a.example", true}, {"home", "x@x.example", false},
+		{"any", "any@any.example", true}, {"any", "x@team.example", true}, {"any", "x@x.example", false},
+		{"any", "", false}, {"nobody", "any@any.example", false},
+	} {
+		if got := r.Owns(c.account, c.address); got != c.want {
+			t.Errorf("Owns(%q, %q) = %v", c.account, c.address, got)
+		}
+	}
+}
+
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	at := network.State{
