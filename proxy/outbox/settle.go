@@ -17,7 +17,7 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 		v = judge(e, r)
 		next := o.learn(it.lane, r, fresh, m.clears != it.lane.clears, now, v.left.record.step)
 		if m.clears != it.lane.clears && v.left.record.cause == causeAccount {
-			v.left.restore(now, false) // refused under settings that are no more
+			v.left.restore(now, false)
 			v.event = EventDeferred
 		}
 		if v.left.State == Waiting || v.left.State == Unconfirmed {
@@ -65,9 +65,11 @@ func (o *Outbox) learn(l *lane, r upstream.Result, fresh, cleared bool, now time
 	err := r.Err
 	switch {
 	case stops(err):
-		if l.healthy = false; !cleared {
-			l.blocked, l.err = true, err
+		l.healthy = false
+		if cleared {
+			return now // that was under settings that are no more
 		}
+		l.blocked, l.err = true, err
 	case whole(err):
 		l.healthy = false
 		if !fresh {

@@ -85,9 +85,10 @@ func (sp *Spool) write(p []byte, counts bool) (int, error) {
 		return 0, errors.New("outbox: write to a spool that has ended")
 	}
 	if sp.file == nil && len(sp.memory)+len(p) > spoolMemory {
-		if err := sp.spillLocked(); err != nil {
-			sp.err = err
-			return 0, err
+		if sp.err = sp.spillLocked(); sp.err != nil {
+			sp.store.note(sp.err)
+			sp.more.Broadcast()
+			return 0, sp.err
 		}
 	}
 	if sp.file != nil {
@@ -95,6 +96,8 @@ func (sp *Spool) write(p []byte, counts bool) (int, error) {
 		sp.size += int64(n)
 		if err != nil {
 			sp.err = storeError("write", err)
+			sp.store.note(sp.err)
+			sp.more.Broadcast()
 			return n, sp.err
 		}
 	} else {

@@ -1,0 +1,398 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"melon/upstream"
+)
+
+// openMem opens an outbox on a file system in memory (its lock is on the real
+// one). Nothing is sent.
+func openMem(t *testing.T, m *memFS, sender Sender) (*Outbox, error) {
+	t.Helper()
+	if sender == nil {
+		sender = senderFunc(func(context.Context, Entry, upstream.Body) upstream.Result {
+			return upstream.Result{Err: unreachable}
+		})
+	}
+	return Open(t.TempDir(), Options{Sender: sender, FS: &moved{m}, Jitter: func() float64 { return 0 }})
+}
+
+// moved puts every directory at one place, so that a crashed file system can be
+// opened elsewhere.
+type moved struct{ *memFS }
+
+func at(name string) string {
+	dir, base := filepath.Split(name)
+	if filepath.Base(dir) == unreadable {
+		return "/outbox/" + unreadable + "/" + base
+	}
+	return "/outbox/" + base
+}
+
+func (m *moved) Create(n string) (File, error)         { return m.memFS.Create(at(n)) }
+func (m *moved) Append(n string) (File, error)         { return m.memFS.Append(at(n)) }
+func (m *moved) Open(n string) (File, error)           { return m.memFS.Open(at(n)) }
+func (m *moved) ReadDir(string) ([]fs.DirEntry, error) { return m.memFS.ReadDir("/outbox") }
+func (m *moved) Rename(a, b string) error              { return m.memFS.Rename(at(a), at(b)) }
+func (m *moved) Remove(n string) error                 { return m.memFS.Remove(at(n)) }
+
+// entries lists what a file system holds by the subject of each message, as seen
+// by a new process, which must find it sound.
+func entriesOf(t *testing.T, m *memFS) map[string]State {
+	t.Helper()
+	m.now["/outbox/"+pausedName] = new(memFile)
+	o, err := openMem(t, m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	entries, err := o.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := o.Problems(); len(p) > 0 {
+		t.Errorf("problems: %v", p)
+	}
+	found := make(map[string]State)
+	for _, e := range entries {
+		data, err := readFile(o.store.fs, o.store.message(e.ID), 1<<20)
+		if err != nil || int64(len(data)) != e.Size || len(e.Envelope.Recipients) != 1 {
+			t.Errorf("%s: %d of %d octets, to %v, %v", e.ID, len(data), e.Size, e.To(), err)
+		}
+		subject, _, _ := strings.Cut(strings.SplitN(string(data)+": ?", "Subject: ", 2)[1], "\r\n")
+		found[subject] = e.State
+	}
+	return found
+}
+
+// position finds the first call after start that begins with prefix and ends
+// with suffix.
+func position(log []string, start int, prefix, suffix string) int {
+	for i := start; i < len(log); i++ {
+		if strings.HasPrefix(log[i], prefix) && strings.HasSuffix(log[i], suffix) {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestOrderOfSyncs(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, spoolMemory + 1} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemFS()
+			o, err := openMem(t, m, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer o.Close()
+			o.Pause()
+			start := len(m.log)
+			sp := o.NewSpool()
+			defer sp.Discard()
+			sp.Write(make([]byte, size))
+			sp.Finish()
+			if _, err := o.Keep(t.Context(), sp, entry(), KeepOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			log := slices.Clone(m.log)
+			content := position(log, start, "sync ", ".eml")
+			state := position(log, start, "sync ", temporary)
+			dir := position(log, start, "syncdir", "")
+			commit := position(log, start, "rename", ".json")
+			durable := position(log, commit, "syncdir", "")
+			if content < 0 || state < 0 || content > dir || state > dir || dir > commit || durable < 0 {
+				t.Errorf("%d octets: %q", size, log[start:])
+			}
+		})
+	}
+}
+
+func TestConcurrentArrivalsShareSyncs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		o, err := openMem(t, m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		o.Pause()
+		m.mu.Lock()
+		m.step = func(op string) error {
+			if strings.HasPrefix(op, "syncdir") {
+				m.mu.Unlock() // other calls go on meanwhile; in a bubble this waits for them
+				time.Sleep(time.Millisecond)
+				m.mu.Lock()
+			}
+			return nil
+		}
+		m.mu.Unlock()
+		before := strings.Count(strings.Join(m.log, "\n"), "syncdir")
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				sp := spoolOf(t, o, fmt.Sprint("m", i))
+				defer sp.Discard()
+				if _, err := o.Keep(t.Context(), sp, entry(), KeepOptions{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if n := strings.Count(strings.Join(m.log, "\n"), "syncdir") - before; n > 4 {
+			t.Errorf("%d directory syncs for 16 messages", n)
+		}
+	})
+}
+
+func TestDirSyncGroups(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		syncs, gate := 0, make(chan struct{})
+		d := newDirSync(func() error { syncs++; <-gate; return nil })
+		var wg sync.WaitGroup
+		keep := func() {
+			wg.Go(func() { d.do(change{before: true, act: func() error { return nil }}) })
+		}
+		keep()
+		synctest.Wait()
+		for range 15 { // while the first one's sync runs
+			keep()
+		}
+		synctest.Wait()
+		close(gate)
+		wg.Wait()
+		d.close()
+		// The first one's commit is the others' first sync.
+		if syncs != 3 {
+			t.Errorf("%d directory syncs, want 3", syncs)
+		}
+	})
+}
+
+func TestEachFailingCallKeepsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, size := range []int{10, spoolMemory + 1} {
+			failed := 0
+			for n := 0; ; n++ {
+				if !failNth(t, size, n) {
+					break
+				}
+				failed++
+			}
+			// create, write and sync of two files, two directory syncs, a rename.
+			if failed < 9 {
+				t.Errorf("%d octets: only %d calls could fail", size, failed)
+			}
+		}
+	})
+}
+
+// failNth keeps one message well and another one while the nth call fails. It
+// returns false when there was no nth call.
+func failNth(t *testing.T, size, n int) bool {
+	t.Helper()
+	m := newMemFS()
+	o, err := openMem(t, m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Pause()
+	first := spoolOf(t, o, "first")
+	if _, err := o.Keep(t.Context(), first, entry(), KeepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	first.Discard()
+	count, what := 0, ""
+	m.step = func(op string) error {
+		if count++; count == n+1 {
+			what = op
+			return full(op)
+		}
+		return nil
+	}
+	sp := o.NewSpool()
+	_, err = fmt.Fprintf(sp, "Subject: second\r\n\r\n%s\r\n", make([]byte, size))
+	if err == nil {
+		sp.Finish()
+		_, err = o.Keep(t.Context(), sp, entry(), KeepOptions{})
+	}
+	kept := err == nil
+	sp.Discard()
+	if what == "" {
+		o.Close()
+		return false
+	}
+	var ue *upstream.Error
+	if strings.HasPrefix(what, "remove") {
+		t.Errorf("%s: nothing is removed while all goes well", what)
+	}
+	if kept || !errors.As(err, &ue) || ue.Reply.String() != "452 4.3.1 The disk is full: the message could not be kept." {
+		t.Errorf("call %d, %s: kept %v, %v", n, what, kept, err)
+	}
+	if s := o.Snapshot(); s.Total != 1 {
+		t.Errorf("call %d, %s: %+v", n, what, s)
+	}
+	if p := o.Problems(); len(p) != 1 {
+		t.Errorf("call %d, %s: %d problems", n, what, len(p))
+	}
+	o.Close()
+	for _, power := range []bool{false, true} {
+		if got := entriesOf(t, m.crash(power)); len(got) != 1 || got["first"] != Waiting {
+			t.Errorf("call %d, %s, power lost %v: %v", n, what, power, got)
+		}
+	}
+	return true
+}
+
+func TestDiskStaysFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		attempts := 0
+		o, err := openMem(t, m, senderFunc(func(context.Context, Entry, upstream.Body) upstream.Result {
+			attempts++
+			return upstream.Result{}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		o.Pause()
+		sp := spoolOf(t, o, "m")
+		o.Keep(t.Context(), sp, entry(), KeepOptions{})
+		m.mu.Lock()
+		m.step = func(op string) error {
+			if strings.HasPrefix(op, "write") {
+				return full(op)
+			}
+			return nil
+		}
+		m.mu.Unlock()
+		again := spoolOf(t, o, "again")
+		if _, err := o.Keep(t.Context(), again, entry(), KeepOptions{}); err == nil {
+			t.Error("kept on a full disk")
+		}
+		again.Discard()
+		sp.Discard()
+		o.do(func(x *index) { x.paused = false })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s := o.Snapshot(); attempts != 0 || s.Total != 1 || s.Waiting != 1 {
+			t.Errorf("%d attempts that were not recorded; %+v", attempts, s)
+		}
+		m.mu.Lock()
+		m.step = nil
+		m.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s := o.Snapshot(); attempts != 1 || s.Total != 0 {
+			t.Errorf("%d attempts when there is room again; %+v", attempts, s)
+		}
+	})
+}
+
+// TestCrashAtEachStep lets three messages arrive and be sent, and looks at what
+// a new process finds after a kill and after a loss of power at every single
+// call of the file system.
+func TestCrashAtEachStep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		var mu sync.Mutex
+		acked, sent := make(map[string]bool), make(map[string]bool)
+		o, err := openMem(t, m, senderFunc(func(_ context.Context, e Entry, b upstream.Body) upstream.Result {
+			r, _ := b.Open()
+			defer r.Close()
+			head := make([]byte, 200)
+			n, _ := r.Read(head)
+			mu.Lock()
+			defer mu.Unlock()
+			sent[subjectOf(string(head[:n]))] = true
+			return upstream.Result{}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		type moment struct {
+			after        string
+			kill, power  *memFS
+			acked, known map[string]bool
+		}
+		var moments []moment
+		m.step = func(op string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			moments = append(moments, moment{op, m.crash(false), m.crash(true), maps.Clone(acked), maps.Clone(sent)})
+			return nil
+		}
+		for _, s := range []string{"one", "two", "three"} {
+			sp := spoolOf(t, o, s)
+			if _, err := o.Keep(t.Context(), sp, entry(), KeepOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			mu.Lock()
+			acked[s] = true
+			mu.Unlock()
+			sp.Discard()
+		}
+		synctest.Wait()
+		o.Close()
+		if len(moments) < 30 || len(sent) != 3 {
+			t.Fatalf("%d steps, %d sent", len(moments), len(sent))
+		}
+		for i, mo := range moments {
+			for name, crashed := range map[string]*memFS{"kill": mo.kill, "power": mo.power} {
+				found := entriesOf(t, crashed)
+				for s := range mo.acked {
+					if _, there := found[s]; !there && !mo.known[s] {
+						t.Errorf("%s at call %d (%s): %q was acknowledged and is neither here nor there", name, i, mo.after, s)
+					}
+				}
+			}
+		}
+	})
+}
+
+func subjectOf(message string) string {
+	_, s, _ := strings.Cut(message, "Subject: ")
+	s, _, _ = strings.Cut(s, "\r\n")
+	return s
+}
+
+func TestUnwritableDirectoryIsSaidAtStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		m.step = func(op string) error {
+			if strings.HasPrefix(op, "create") {
+				return errors.ErrUnsupported
+			}
+			return nil
+		}
+		o, err := openMem(t, m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		if p := o.Problems(); len(p) != 1 || p[0].Sentence == "" || strings.Contains(p[0].Sentence, "/") {
+			t.Errorf("%+v", p)
+		}
+	})
+}
