@@ -72,7 +72,7 @@ func enhancedWithin(text string) upstream.EnhancedCode {
 		if c := text[i]; c != '2' && c != '4' && c != '5' || i+4 >= len(text)+1 || i+1 >= len(text) || text[i+1] != '.' {
 			continue
 		}
-		if i > 0 && (digit(text[i-1]) || text[i-1] == '.' || text[i-1] == '[' || wordRune(rune(text[i-1])) && text[i-1] < 0x80) {
+		if i > 0 && (digit(text[i-1]) || text[i-1] == '.' || text[i-1] == '[' || letterOrDigit(text[i-1])) {
 			continue
 		}
 		if e, n := leadingEnhanced(text[i:]); n > 0 && (e[0] == 4 || e[0] == 5) {
@@ -117,22 +117,29 @@ func guess(code int, n normal, around string) where {
 		return mail
 	}
 	switch {
-	case n.has("relay", "recipient", "rcpt", "mailbox", "user", "unrout"):
+	case n.has("auth", "認証") && !n.has("relay", "sender", "requi", "need", "must", "first", "before", "spf", "dkim", "dmarc", "recipient", "erforder", "必要"):
+		return auth
+	case n.has("relay", "recipient", "rcpt", "mailbox", "user", "unrout", "宛先", "受信者", "メールボックス"):
 		return rcpt
-	case n.has("sender", "from"):
+	case n.has("sender", "送信者", "差出人"):
 		return mail
 	case n.has("message", "content", "spam", "virus", "attachment", "header"):
 		return dataEnd
 	case n.has("helo", "ehlo"):
 		return ehlo
+	case n.has("from"):
+		return mail
 	}
 	return rcpt
 }
 
 // has reports whether a word of n begins with one of the stems.
 func (n normal) has(stems ...string) bool {
-	for _, w := range n.words {
-		for _, s := range stems {
+	for _, s := range stems {
+		if n.run != "" && hasUnspaced(s) && strings.Contains(n.run, s) {
+			return true
+		}
+		for _, w := range n.words {
 			if strings.HasPrefix(w, s) {
 				return true
 			}

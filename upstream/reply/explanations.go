@@ -27,8 +27,8 @@ var explanations = append(append(append([]entry{}, loginTexts...), deliveryTexts
 const (
 	webmailEN = "If it is urgent, send the mail from your provider's webmail page."
 	webmailJA = "お急ぎの場合は、プロバイダーのウェブメールからお送りください。"
-	keptEN    = "Nothing to do: Melon keeps the mail and tries again by itself."
-	keptJA    = "そのままお待ちください。メールは保管され、自動的に送り直されます。"
+	keptEN    = "Wait a while, then send again; mail that Melon has kept goes out by itself."
+	keptJA    = "しばらく待ってから送り直してください。Melonが預かったメールは自動的に送信されます。"
 )
 
 // loginTexts explains what stands between this laptop and the server's will to

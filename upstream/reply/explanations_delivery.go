@@ -90,15 +90,15 @@ var networkTexts = []entry{
 	}},
 	{upstream.ClassOffline, RetryLater, map[string]text{
 		"en": {"This computer has no network connection just now.",
-			[]string{"Connect to the Wi-Fi or plug in the network cable.", "Melon keeps the mail and sends it once there is a connection.", "Ask at the front desk how to connect."}},
+			[]string{"Connect to the Wi-Fi or plug in the network cable.", "Mail that Melon has kept goes out by itself once there is a connection.", "Ask at the front desk how to connect."}},
 		"ja": {"現在、このパソコンはネットワークにつながっていません。",
-			[]string{"Wi-Fiに接続するか、LANケーブルを差し込んでください。", "メールは保管され、つながると自動的に送信されます。", "接続方法はフロントにお尋ねください。"}},
+			[]string{"Wi-Fiに接続するか、LANケーブルを差し込んでください。", "Melonが預かったメールは、つながると自動的に送信されます。", "接続方法はフロントにお尋ねください。"}},
 	}},
 	{upstream.ClassCaptivePortal, RetryLater, map[string]text{
 		"en": {"This network wants you to sign in on a web page before anything else works.",
-			[]string{"Open any page in your browser, and sign in or accept the terms there.", "Melon keeps the mail and sends it afterwards.", "Ask at the front desk for the access code."}},
+			[]string{"Open any page in your browser, and sign in or accept the terms there.", "Mail that Melon has kept goes out by itself afterwards.", "Ask at the front desk for the access code."}},
 		"ja": {"このネットワークでは、最初にウェブページでの手続きが必要です。",
-			[]string{"ブラウザーを開き、表示されるページでログインまたは同意をしてください。", "メールは保管され、手続きのあとに送信されます。", "アクセスコードはフロントにお尋ねください。"}},
+			[]string{"ブラウザーを開き、表示されるページでログインまたは同意をしてください。", "Melonが預かったメールは、手続きのあとに自動的に送信されます。", "アクセスコードはフロントにお尋ねください。"}},
 	}},
 	{upstream.ClassDNSFailure, RetryLater, map[string]text{
 		"en": {"The name of the mail server could not be looked up from this network.",

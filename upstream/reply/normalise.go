@@ -134,6 +134,9 @@ func (n *normal) word(w string) {
 			digits++
 		}
 	}
+	if len(w) == digits+3 && strings.EqualFold(w[:3], "rfc") {
+		w, digits = w[:3], 0
+	}
 	if w == "" || digits == len(w) || digits > 2 || digits == 2 && len(w) > 7 || len(n.words) >= maxWords {
 		return
 	}

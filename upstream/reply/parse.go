@@ -26,6 +26,14 @@ func Parse(text string) upstream.Reply {
 	if code == 0 {
 		return withoutCode(text)
 	}
+	if after := text[at+3:]; after != "" && strings.IndexByte(" -_\t\n", after[0]) < 0 {
+		// A bare "Server error: 554" at the end of an error box: the words
+		// stand elsewhere.
+		if r, ok := afterMarker(text); ok {
+			r.Code = code
+			return r
+		}
+	}
 	body := cutTail(quoted(text, at))
 	return upstream.Reply{Code: code, Enhanced: firstEnhanced(body[3:]), Lines: replyLines(body, body[:3])}
 }
@@ -51,7 +59,7 @@ func popLine(text string) (string, bool) {
 			return "", false
 		}
 	}
-	if i > 0 && (wordRune(rune(text[i-1])) && text[i-1] < 0x80) {
+	if i > 0 && letterOrDigit(text[i-1]) {
 		return "", false
 	}
 	return strings.TrimSpace(oneLine(cutTail(quoted(text, i)))), true
@@ -60,19 +68,29 @@ func popLine(text string) (string, bool) {
 // withoutCode makes a reply of a text that holds no reply code: what a mail app
 // put around the server's words is cut off where that is plain.
 func withoutCode(text string) upstream.Reply {
-	lower := asciiLower(text)
-	for _, m := range markers {
-		if i := strings.LastIndex(lower, m); i >= 0 {
-			if rest := strings.TrimLeft(text[i+len(m):], " :：'\"\n"); rest != "" {
-				text = rest
-				break
-			}
-		}
+	if r, ok := afterMarker(text); ok {
+		return r
 	}
 	text = cutTail(text)
-	r := upstream.Reply{Enhanced: firstEnhanced(text)}
-	r.Lines = replyLines(text, "")
-	return r
+	return upstream.Reply{Enhanced: firstEnhanced(text), Lines: replyLines(text, "")}
+}
+
+// afterMarker makes a reply of the words that follow the last announcement of
+// the server's answer, if there is one.
+func afterMarker(text string) (upstream.Reply, bool) {
+	lower := asciiLower(text)
+	for _, m := range markers {
+		i := strings.LastIndex(lower, m)
+		if i < 0 {
+			continue
+		}
+		at := i + len(m)
+		at += len(text[at:]) - len(strings.TrimLeft(text[at:], " :：'\"\n"))
+		if words := cutTail(quoted(text, at)); words != "" {
+			return upstream.Reply{Enhanced: firstEnhanced(words), Lines: replyLines(words, "")}, true
+		}
+	}
+	return upstream.Reply{}, false
 }
 
 // markers are the words with which mail apps and bounces announce what the
@@ -131,7 +149,7 @@ func quoted(s string, at int) string {
 			}
 			i += j + len(q[1])
 			// An apostrophe inside a word closes nothing.
-			if i == len(rest) || !wordRune(rune(rest[i])) || q[1] != "'" {
+			if i == len(rest) || !letterOrDigit(rest[i]) || q[1] != "'" {
 				return rest[:i-len(q[1])]
 			}
 		}
@@ -144,12 +162,13 @@ func quoted(s string, at int) string {
 // then one at the start of a line.
 func findCode(text string) (at, code int) {
 	best, lower := 0, asciiLower(text)
+	start := len(text) - len(strings.TrimLeft(text, " \t\n'\"#<>:*-"))
 	for i := 0; i+3 <= len(text); i++ {
 		c := text[i]
 		if c < '2' || c > '5' || !digit(text[i+1]) || !digit(text[i+2]) {
 			continue
 		}
-		if score := codeScore(text, lower, i); score > best {
+		if score := codeScore(text, lower, start, i); score > best {
 			best, at = score, i
 			code = int(c-'0')*100 + int(text[i+1]-'0')*10 + int(text[i+2]-'0')
 		}
@@ -159,9 +178,11 @@ func findCode(text string) (at, code int) {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
+func letterOrDigit(c byte) bool { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'z' }
+
 // codeScore says how much the three digits at i look like the reply code; 0 is
-// not at all.
-func codeScore(text, lower string, i int) int {
+// not at all. start is where the text begins after quotes and the like.
+func codeScore(text, lower string, start, i int) int {
 	before, after := text[:i], text[i+3:]
 	if after != "" && !strings.ContainsRune(" -\n\t,.:;)'\"」”_", rune(after[0])) && after[0] < 0x80 {
 		return 0
@@ -170,17 +191,16 @@ func codeScore(text, lower string, i int) int {
 		return 0
 	}
 	if before != "" {
-		if c := before[len(before)-1]; c < 0x80 && (wordRune(rune(c)) || strings.IndexByte(".-/@[+_&", c) >= 0) {
+		if c := before[len(before)-1]; letterOrDigit(c) || strings.IndexByte(".-/@[+_&", c) >= 0 {
 			return 0
 		}
 	}
 	context := strings.TrimRight(lower[max(0, i-40):i], " :：'\"「“‘\n\t(#>")
-	lead := strings.TrimLeft(before, " \t\n'\"#<>:*-")
 	score := 10
 	switch {
-	case text[i] < '4' && lead != "":
+	case text[i] < '4' && i > start:
 		return 0 // an answer that refuses nothing is not looked for inside a text
-	case lead == "":
+	case i <= start:
 		score = 100
 	case strings.HasSuffix(context, "port") || strings.HasSuffix(context, "ポート") || strings.HasSuffix(context, "size"):
 		return 0
@@ -241,16 +261,21 @@ func replyLines(s, code string) []string {
 
 // separate puts a line end before each "550-" and "550 5.7.1" inside line.
 func separate(line, code string) string {
-	for i := len(line) - 4; i > 0; i-- {
-		if line[i-1] != ' ' || !strings.HasPrefix(line[i:], code) {
+	var b strings.Builder
+	start := 0
+	for i := 1; i+4 <= len(line); i++ {
+		if line[i-1] != ' ' || line[i:i+3] != code {
 			continue
 		}
 		_, n := leadingEnhanced(line[i+4:])
 		if line[i+3] == '-' || line[i+3] == ' ' && n > 0 {
-			line = line[:i-1] + "\n" + line[i:]
+			b.WriteString(line[start : i-1])
+			b.WriteByte('\n')
+			start = i
 		}
 	}
-	return line
+	b.WriteString(line[start:])
+	return b.String()
 }
 
 // stripCodes takes reply code and enhanced status code off the start of a line.

@@ -38,9 +38,6 @@ func allRules() []rule {
 
 // Words that several rules share.
 const (
-	// no is how servers refuse.
-	no = "not|no|denied|den*|reject*|refus*|disallow*|prohibit*|forbid*|forbidden|cannot|cant|cannt|unable|isnt|dont|doesnt|does not|invalid|block*|" +
-		"unauthorized|unauthorised|nicht|nie|non|interdit*|rechazad*|prohibid*|denegad*|запрещ*|отклон*|отказ*|拒否|できません|許可されて|許可され|不可|拒绝|禁止"
 	// off is how accounts end.
 	off = "disabled|suspend*|lock|locked|blocked|deactivat*|frozen|expired|inactive|closed|terminated|restricted|banned|" +
 		"gesperrt|deaktiviert|bloque|suspendu|desactive|bloquead*|suspendid*|заблокирован*|отключен*|停止|ロック|無効|凍結|失効|冻结|停用|锁定"
@@ -49,7 +46,8 @@ const (
 	// spf are the checks of the sender's domain.
 	spf = "~spf|spf|dkim|dmarc|sender policy|sender id|openspf|batv|spoof*"
 	// lists are the lists of refused addresses.
-	lists = "~rbl|rbl|dnsbl|dnsbls|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|spamhaus|spamcop|" +
+	lists = "~rbl|rbl|dnsbl|dnsbls|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|" +
+		"spamhaus|spamcop|" +
 		"sorbs|abusix|spamrats|multi blacklist|uceprotect|barracuda|cloudmark|senderbase|sbrs|sbl|xbl|cbl|bl|attrbl|liste noire|lista negra|" +
 		"черном списке|черный список|ブラックリスト|黑名单"
 )

@@ -9,20 +9,27 @@ var popRules = []rule{
 	// words have lost: "-ERR [IN-USE]" reads "err in use".
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{"err in use"}},
 	{is: upstream.ClassPOPLoginDelay, in: pop, say: []string{"err login delay"}},
-	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|protocol error|bad command|syntax|invalid argument*|too many arguments|line too long|missing argument*|command too long|unrecognized command|not valid in this state|wrong state|command not supported|command issued"}},
+	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|" +
+		"protocol error|bad command|syntax|invalid argument*|too many arguments|line too long|missing argument*|command too long|" +
+		"unrecognized command|not valid in this state|wrong state|command not supported|command issued"}},
 
 	{is: upstream.ClassTLSRequired, in: pop, say: []string{
 		"tls|ssl|starttls|stls|encryption|encrypted|cleartext|plaintext|plain text|non secure|secure connection|暗号化",
 		"required|require*|must|only|first|disallow*|not allowed|disabled|not permitted|use|using|need|needed|after|non secure|必要|接続して|してください|使用"},
 		not: "handshake|certificate|stls not|already|plain authentication failed|apop not"},
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: pop, say: []string{
-		"application specific|app specific|application password|app password|app passwords|specific password|web login|web browser|with .. browser|basic auth* .. disabled|" +
-			"authorization code|two factor|multi factor|mfa|2fa|two step|oauth|oauth2|xoauth2|modern auth*|less secure|parol prilozheniya|пароль приложения|アプリパスワード|アプリ用パスワード|2段階認証|授权码|独立密码"},
+		"application specific|app specific|application password|app password|app passwords|specific password|web login|web browser|" +
+			"with .. browser|basic auth* .. disabled|" +
+			"authorization code|two factor|multi factor|mfa|2fa|two step|oauth|oauth2|xoauth2|modern auth*|less secure|parol prilozheniya|" +
+			"пароль приложения|アプリパスワード|アプリ用パスワード|2段階認証|授权码|独立密码"},
 		not: "not supported|unsupported"},
 
 	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"database locked|database is locked|temporar* auth* fail*|session lock"}},
 	{is: upstream.ClassPOPLoginDelay, in: popAuth, say: []string{
-		"login delay|minimum .. delay|login interval|bandwidth limits|command or bandwidth|login allowed only|allowed only every|too often|too frequent*|frequency|frequently|login limit|minimum time between|wait .. between|wait .. minutes|between logins|between checks|too soon|too many logins|too many login attempts .. time|polling|logins too|ログイン間隔|受信間隔|頻繁|频率|频繁"},
+		"login delay|minimum .. delay|login interval|bandwidth limits|command or bandwidth|login allowed only|allowed only every|" +
+			"too often|too frequent*|frequency|frequently|login limit|minimum time between|wait .. between|wait .. minutes|" +
+			"between logins|between checks|too soon|too many logins|too many login attempts .. time|polling|logins too|ログイン間隔|" +
+			"受信間隔|頻繁|频率|频繁"},
 		not: "invalid logon"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{
 		"account|user|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
@@ -32,23 +39,35 @@ var popRules = []rule{
 		"mechanism|sasl|auth type|authentication type|authentication method|apop|user login|auth command|認証方式",
 		"not|unsupported|unrecognized|unknown|invalid|must use|use apop|disabled|only|サポート|対応して"}, not: "password|incorrect|fail*"},
 
-	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|password expired|password has expired"}, not: "fatal|database|internal|error|shutting|limit"},
+	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|" +
+		"password expired|password has expired"}, not: "fatal|database|internal|error|shutting|limit"},
 
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{
 		"mailbox|maildrop|mail drop|maillock|mail box|mbox|spool|lock|session|inbox|postfach|boite|buzon|メールボックス|メイルボックス|邮箱|ящик",
-		"lock|locked|locking|in use|already open|already opened|lock busy|pop lock|exclusive|another session|other session|session is already|session already|session active|session running|another pop|other client|another client|being accessed|another computer|already logged|in benutzung|benutzt|utilisee|en uso|занят|使用中|ロック|処理中|他の"},
+		"lock|locked|locking|in use|already open|already opened|lock busy|pop lock|exclusive|another session|other session|" +
+			"session is already|session already|session active|session running|another pop|other client|another client|being accessed|" +
+			"another computer|already logged|in benutzung|benutzt|utilisee|en uso|занят|使用中|ロック|処理中|他の"},
 		not: "database"},
-	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{"pop lock|lock busy|maillock|already logged in|another session|cant get lock|cannot get lock|unable to lock|cannot lock|cant lock|failed to lock|使用中"}},
+	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{"pop lock|lock busy|maillock|already logged in|another session|" +
+		"cant get lock|cannot get lock|unable to lock|cannot lock|cant lock|failed to lock|使用中"}},
 
-	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{"invalid|incorrect|wrong|permission denied|bad|too many invalid|not accepted", "password|passwd|logon|login|user name|username|credential*|permission|auth"},
+	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{"invalid|incorrect|wrong|permission denied|bad|" +
+		"too many invalid|not accepted", "password|passwd|logon|login|user name|username|credential*|permission|auth"},
 		not: "temporar*|sys temp|try again later|database"},
 	{is: upstream.ClassPOPTemporary, in: pop, say: []string{
-		"sys temp|temporar*|try again|try later|later|busy|unavailable|not available|internal|system error|system problem|server error|out of memory|could not be opened|cannot be opened|unable to open|cannot open|cant open|cannot access|unable to access|couldnt|could not|could not open|many connections|too many connections|maximum number of connections|connection limit|maintenance|" +
-			"cannot connect|connection refused|shutting|quota|disk|i o error|io error|crashed|has no home|no home|home maildir|maildir|chdir|unable to scan|timeout|timed out|ldap|database|backend|unable to copy|一時的|メンテナンス|混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|plus tard"}},
+		"sys temp|temporar*|try again|try later|later|busy|unavailable|not available|internal|system error|system problem|" +
+			"server error|out of memory|could not be opened|cannot be opened|unable to open|cannot open|cant open|cannot access|" +
+			"unable to access|couldnt|could not|could not open|many connections|too many connections|maximum number of connections|" +
+			"connection limit|maintenance|" +
+			"cannot connect|connection refused|shutting|quota|disk|i o error|io error|crashed|has no home|no home|home maildir|" +
+			"maildir|chdir|unable to scan|timeout|timed out|ldap|database|backend|unable to copy|一時的|メンテナンス|" +
+			"混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|plus tard"}},
 
 	{is: upstream.ClassOther, in: popGreeting},
 	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{
-		"err auth|password|passwd|pass|auth*|authentication|login|logon|log on|user|username|account|mailbox|permission|denied|credential*|unauthorized|unauthorised|invalid|incorrect|mismatch|パスワード|認証|ユーザ|ログイン|密码|парол*|логин*|anmeldung|passwort|kennwort|mot de passe|identifiant|contrasena|usuario"},
+		"err auth|password|passwd|pass|auth*|authentication|login|logon|log on|user|username|account|mailbox|permission|" +
+			"denied|credential*|unauthorized|unauthorised|invalid|incorrect|mismatch|パスワード|認証|ユーザ|ログイン|密码|" +
+			"парол*|логин*|anmeldung|passwort|kennwort|mot de passe|identifiant|contrasena|usuario"},
 		not: "command|protocol"},
 	{is: upstream.ClassOther, in: pop},
 }

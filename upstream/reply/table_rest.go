@@ -5,15 +5,21 @@ import "melon/upstream"
 // protocolRules: the conversation went wrong, or the server is in trouble.
 var protocolRules = []rule{
 	{is: upstream.ClassOther, in: mail | rcpt, code: "502"},
-	{is: upstream.ClassOther, in: tx, say: []string{"unsupported option|command not implemented|command not allowed|not implemented|local configuration error|configuration error|message expired|smtputf8"}, code: "5 none"},
+	{is: upstream.ClassOther, in: tx, say: []string{"unsupported option|command not implemented|command not allowed|not implemented|" +
+		"local configuration error|configuration error|message expired|smtputf8"}, code: "5 none"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "5 none", say: []string{
-		"syntax|syntactically|malformed|helo|ehlo|hello|need mail|need rcpt|mail first|rcpt first|mail command|rcpt command|valid rcpt command|say mail|say rcpt|bad sequence|sequence|out of order|nested|already specified|sender already|no valid recipients|need recipient|invalid domain name|invalid argument*|unrecognized|unrecognised|" +
-			"command unrecognized|unknown command|command too long|line too long|invalid address|invalid host name|invalid parameter*|bad parameter*|protocol|synchroni*|helohost|parameter*|構文|順序|コマンド|語法|语法|line parse"},
+		"syntax|syntactically|malformed|helo|ehlo|hello|need mail|need rcpt|mail first|rcpt first|mail command|rcpt command|" +
+			"valid rcpt command|say mail|say rcpt|bad sequence|sequence|out of order|nested|already specified|sender already|" +
+			"no valid recipients|need recipient|invalid domain name|invalid argument*|unrecognized|unrecognised|" +
+			"command unrecognized|unknown command|command too long|line too long|invalid address|invalid host name|invalid parameter*|" +
+			"bad parameter*|protocol|synchroni*|helohost|parameter*|構文|順序|コマンド|語法|语法|line parse"},
 	},
-	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "4 none", say: []string{"stray newline|bare lf|bare linefeed*|smtplf|protocol violation|syntax"}},
+	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "4 none", say: []string{"stray newline|bare lf|bare linefeed*|smtplf|" +
+		"protocol violation|syntax"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: dataEnd, code: "451", say: []string{"see ~host"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "4"},
-	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "none 5", say: []string{later + "|busy|maintenance|out of memory|timeout|timed out|overload*|ueberlastet|uberlastet|メンテナンス|混み合って"}, not: "spam*|sender"},
+	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "none 5", say: []string{later + "|busy|maintenance|out of memory|" +
+		"timeout|timed out|overload*|ueberlastet|uberlastet|メンテナンス|混み合って"}, not: "spam*|sender"},
 }
 
 // codeRules: no word is known; the codes decide.
