@@ -241,3 +241,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestShortDuration(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]time.Duration{
+		"0s": 0, "10m": 10 * time.Minute, "2h": 2 * time.Hour, "1h30m": 90 * time.Minute, "1h0m5s": time.Hour + 5*time.Second,
+		"20m": 20 * time.Minute, "100h": 100 * time.Hour, "1.5s": 1500 * time.Millisecond, "10s": 10 * time.Second,
+	} {
+		if got := shortDuration(d); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if again, err := parseDuration(want); err != nil || again != d {
+			t.Errorf("%s is read as %v, %v", want, again, err)
+		}
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"127.0.0.1:25": true, "127.9.9.9:0": true, "[::1]:25": true, "localhost:25": true, "[::ffff:127.0.0.1]:25": true,
+		":25": false, "0.0.0.0:25": false, "[::]:25": false, "192.0.2.1:25": false, "localhost.example:25": false, "127.0.0.1": false, "": false,
+	} {
+		if got := Loopback(address); got != want {
+			t.Errorf("Loopback(%q) = %v", address, got)
+		}
+	}
+}

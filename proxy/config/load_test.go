@@ -210,3 +210,24 @@ func TestHolder(t *testing.T) {
 		t.Errorf("a file that is gone: %v", err)
 	}
 }
+
+func TestEditKeepsModeAndLink(t *testing.T) {
+	t.Parallel()
+	path := write(t, hand)
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetDefault(link, "work"); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("%v, %v: no link any more", info, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
