@@ -16,52 +16,52 @@ func unknownKey(key, what string, known []string) string {
 		return s + fmt.Sprintf("did you mean %s?", near)
 	}
 	if home := belongs(key, what); home != "" {
-		return s + "it belongs under " + home
+		return s + "it belongs " + home
 	}
 	return s + "known are " + strings.Join(known, ", ")
 }
 
-// belongs names the section that a misplaced key belongs to, or "".
+// belongs says where a misplaced key belongs, or "".
 func belongs(key, what string) string {
 	top := what == ""
 	account := strings.HasPrefix(what, "accounts.") && strings.Count(what, ".") == 1
 	switch key {
 	case "smtp", "smtps", "starttls", "login", "allow", "max_message":
 		if top {
-			return "listen:"
+			return "under listen:"
 		}
 	case "web":
 		if top {
-			return "control:"
+			return "under control:"
 		}
 	case "retry", "expire", "history":
 		if top {
-			return "outbox:"
+			return "under outbox:"
 		}
 	case "level":
-		return "log:"
+		return "under log:"
 	case "address", "senders", "username", "password", "auth", "fallback", "oauth":
 		if top {
-			return "accounts: NAME:"
+			return "under accounts: NAME:"
 		}
 	case "host", "port", "security":
 		if account {
-			return "smtp: or pop:"
+			return "under smtp: or pop:"
 		}
 	case "window", "finish", "hold", "settle":
 		if account {
-			return "pop_before_smtp:"
+			return "under pop_before_smtp:"
 		}
 	case "ca", "pin", "server_name", "legacy_tls", "insecure":
 		if account {
-			return "trust:"
+			return "under trust:"
 		}
 	case "provider", "client_id", "client_secret", "tenant", "scopes", "auth_url", "token_url", "device_url":
 		if account {
-			return "oauth:"
+			return "under oauth:"
 		}
 	case "default", "networks", "routes", "delivery", "outbox", "language", "accounts", "listen", "control":
-		return "the top of the file, without indentation"
+		return "at the top of the file, without indentation"
 	}
 	return ""
 }
