@@ -3,6 +3,8 @@ package dial
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -200,7 +202,12 @@ func (l *link) arm(set func(time.Time) error, limit *time.Time) error {
 	if !limit.IsZero() && limit.Before(at) {
 		at = *limit
 	}
-	return set(at)
+	// Only a connection that is closed cannot be armed, and the operation itself
+	// tells best by which side.
+	if err := set(at); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
 }
 
 // why replaces the time-out of an interrupted operation by the context's end.

@@ -58,7 +58,6 @@ func TestStep(t *testing.T) {
 // TestUse: the end of the context ends what is under way, and what comes later.
 func TestUse(t *testing.T) {
 	t.Parallel()
-	checkGoroutines(t)
 	synctest.Test(t, func(t *testing.T) {
 		c, far := pipe()
 		defer far.Close()

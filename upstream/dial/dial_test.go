@@ -318,7 +318,6 @@ func TestConnectFaults(t *testing.T) {
 // TestDialCancelled: a Dial ends at once when its context does, wherever it is.
 func TestDialCancelled(t *testing.T) {
 	t.Parallel()
-	checkGoroutines(t)
 	for _, hosts := range []string{"wait", "192.0.2.1", "192.0.2.2"} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeNetwork{peers: map[string]string{"192.0.2.1:25": "silent", "192.0.2.2:25": ""}}

@@ -221,18 +221,21 @@ func wantError(t *testing.T, err error, class upstream.Class, phase upstream.Pha
 	}
 }
 
-// checkGoroutines fails when goroutines of this package outlive the test.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	t.Cleanup(func() {
-		buf := make([]byte, 1<<20)
-		for range 100 {
-			stacks := string(buf[:runtime.Stack(buf, true)])
-			if strings.Count(stacks, "dial.race[") == 0 && strings.Count(stacks, "dial.(*link)") == 0 {
-				return
-			}
-			runtime.Gosched()
+// TestMain fails the run when a goroutine of this package outlives the tests.
+// (Those inside synctest are watched by synctest itself.)
+func TestMain(m *testing.M) {
+	code := m.Run()
+	buf := make([]byte, 1<<20)
+	for i := 0; code == 0; i++ {
+		stacks := string(buf[:runtime.Stack(buf, true)])
+		if !strings.Contains(stacks, "dial.race[") && !strings.Contains(stacks, "dial.(*") {
+			break
 		}
-		t.Errorf("goroutines are left:\n%s", buf[:runtime.Stack(buf, true)])
-	})
+		if i == 1000 {
+			os.Stderr.WriteString("goroutines are left:\n" + stacks)
+			code = 1
+		}
+		runtime.Gosched()
+	}
+	os.Exit(code)
 }

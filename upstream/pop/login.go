@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -104,13 +105,20 @@ func another(method string, err error) bool {
 		method == methodAPOP && (e.Class == upstream.ClassPOPCredentialsRejected || e.Class == upstream.ClassOther)
 }
 
+// noCommand are the words for a command or mechanism that the server does not
+// know, as far as they cannot be about a user.
+var noCommand = regexp.MustCompile(`(?i)\b(unknown|unrecogni[sz]ed|invalid|bad|unimplemented|unsupported|no such)\b.*\b(command|mechanism|verb|method|sasl)\b` +
+	`|\b(command|mechanism|verb|method|sasl|apop|auth)\b.*\b(unknown|unrecogni[sz]ed|unimplemented|unsupported|disabled|not (known|recogni[sz]ed|implemented|supported|available|enabled|valid))\b` +
+	`|\buser\b.*\bnot (implemented|supported)\b`)
+
 // unknownCommand reports whether the server does not know the command.
 func unknownCommand(err error) bool {
 	var e *upstream.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Reply.IsZero() {
 		return false
 	}
-	return e.Class == upstream.ClassMechanismUnsupported || e.Class == upstream.ClassSyntaxOrProtocol
+	return e.Class == upstream.ClassMechanismUnsupported || e.Class == upstream.ClassSyntaxOrProtocol ||
+		noCommand.MatchString(e.Reply.Text())
 }
 
 // plaintextRefused is a password that is not sent over this connection.
