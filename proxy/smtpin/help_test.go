@@ -43,7 +43,7 @@ func (r *recorder) Begin(ctx context.Context, c Client, env upstream.Envelope) (
 			return nil, err
 		}
 	}
-	m := &message{client: c, env: env}
+	m := &message{client: c, env: env, body: unread}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.messages = append(r.messages, m)
@@ -88,7 +88,6 @@ func (t *recording) Rcpt(ctx context.Context, rc upstream.Recipient) error {
 	t.r.mu.Lock()
 	defer t.r.mu.Unlock()
 	t.m.env.Recipients = append(t.m.env.Recipients, rc)
-	t.m.body = unread
 	return nil
 }
 

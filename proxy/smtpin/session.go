@@ -202,7 +202,7 @@ func (s *session) Data(io.Reader) (err error) {
 }
 
 // isEOF reports the end of a complete message, and no error that wraps io.EOF.
-func isEOF(err error) bool { return err == io.EOF } //nolint:errorlint // exactly that one
+func isEOF(err error) bool { return err == io.EOF }
 
 // Reset ends the transaction, if there is one.
 func (s *session) Reset() {
