@@ -77,10 +77,17 @@ func (c *client) starttls(p *Provider, command, want string) {
 	c.tls(p)
 }
 
+// clientTLS trusts the provider's CA by the provider's clock.
+func clientTLS(p *Provider) *tls.Config {
+	return &tls.Config{RootCAs: p.CertPool(), ServerName: "localhost", Time: p.opts.Now}
+}
+
 // tls does a handshake.
 func (c *client) tls(p *Provider, certs ...tls.Certificate) {
 	c.t.Helper()
-	tc := tls.Client(c.nc, &tls.Config{RootCAs: p.CertPool(), ServerName: "localhost", Certificates: certs, Time: p.opts.Now})
+	conf := clientTLS(p)
+	conf.Certificates = certs
+	tc := tls.Client(c.nc, conf)
 	if err := tc.Handshake(); err != nil {
 		c.t.Fatal(err)
 	}
