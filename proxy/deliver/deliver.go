@@ -11,6 +11,7 @@ import (
 	"melon/proxy/route"
 	"melon/proxy/smtpin"
 	"melon/upstream"
+	"melon/upstream/network"
 )
 
 // Relay carries messages to providers.
@@ -56,9 +57,10 @@ type Outbox interface {
 
 // Settings are the parts of the configuration in force when a message arrives.
 type Settings struct {
-	Config *config.Config
-	Router *route.Router
-	Paused bool
+	Config  *config.Config
+	Router  *route.Router
+	Network network.State
+	Paused  bool
 }
 
 // Options is what a Deliverer is made of. Relay, Outbox and Settings are needed.
@@ -145,7 +147,7 @@ func (d *Deliverer) Begin(ctx context.Context, c smtpin.Client, env upstream.Env
 	s := d.o.Settings()
 	t := &transaction{
 		d: d, client: c, env: env,
-		cfg: s.Config, router: s.Router,
+		cfg: s.Config, router: s.Router, network: s.Network,
 		mode:     s.Config.Delivery,
 		patience: d.o.Patience,
 	}

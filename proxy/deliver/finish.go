@@ -19,7 +19,7 @@ import (
 // into the app's.
 func (t *transaction) finish(ctx context.Context, sp *outbox.Spool) (upstream.Reply, error) {
 	if t.live == nil {
-		ids, err := t.keepAll(ctx, sp, t.rcpts, nil)
+		ids, err := t.keepRest(ctx, sp, t.rcpts, nil)
 		return kept(ids, "it will be sent as soon as it can be"), err
 	}
 	if !t.wait(ctx, t.live.Done()) {
@@ -34,7 +34,7 @@ func (t *transaction) finish(ctx context.Context, sp *outbox.Spool) (upstream.Re
 		return upstream.Reply{}, err
 	}
 	if res.Err != nil {
-		ids, err := t.keepAll(ctx, sp, t.rcpts, &res)
+		ids, err := t.keepRest(ctx, sp, t.rcpts, &res)
 		return kept(ids, why(res.Err)), err
 	}
 	t.observeSent(sp, res)
@@ -44,7 +44,7 @@ func (t *transaction) finish(ctx context.Context, sp *outbox.Spool) (upstream.Re
 		sp.Discard()
 		return res.Reply, nil
 	}
-	ids, err := t.keepAll(ctx, sp, rest, &res)
+	ids, err := t.keepRest(ctx, sp, rest, &res)
 	return kept(ids, "for the recipients that are left; the others have it"), err
 }
 
@@ -85,13 +85,11 @@ func (t *transaction) unanswered(ctx context.Context, sp *outbox.Spool) (upstrea
 			others = append(others, r)
 		}
 	}
-	ids, err := t.keepOthers(ctx, sp, others)
-	if err != nil {
-		t.stop()
-		sp.Discard()
-		return upstream.Reply{}, err
+	ids, err := t.keepUntried(ctx, sp, others)
+	id := ""
+	if err == nil {
+		id, err = t.keep(ctx, sp, mine, true)
 	}
-	id, err := t.keep(ctx, sp, mine, true)
 	if err != nil {
 		t.stop()
 		sp.Discard()
@@ -107,52 +105,52 @@ func (t *transaction) unanswered(ctx context.Context, sp *outbox.Spool) (upstrea
 	return kept(append(ids, id), "the provider has not answered yet"), nil
 }
 
-// keepOthers keeps a copy of the message for recipients that live does not
-// carry; sp stays the caller's.
-func (t *transaction) keepOthers(ctx context.Context, sp *outbox.Spool, others []*recipient) ([]string, error) {
-	if len(others) == 0 {
-		return nil, nil
+// keepRest keeps the message for these recipients and discards the spool. res is
+// the outcome of the live attempt for those that had one; nil when there was none.
+func (t *transaction) keepRest(ctx context.Context, sp *outbox.Spool, rcpts []*recipient, res *upstream.Result) ([]string, error) {
+	var tried, untried []*recipient
+	for _, r := range rcpts {
+		if res != nil && r.verdict != nil {
+			tried = append(tried, r)
+		} else {
+			untried = append(untried, r)
+		}
 	}
-	dup, err := t.copySpool(sp)
+	ids, err := t.keepUntried(ctx, sp, untried)
+	id := ""
+	if err == nil && len(tried) > 0 {
+		id, err = t.keep(ctx, sp, tried, true)
+	}
+	sp.Discard()
 	if err != nil {
 		return nil, err
 	}
-	return t.keepAll(ctx, dup, others, nil)
+	if id != "" {
+		t.d.settle(id, *res)
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
-// keepAll keeps the message for these recipients, an entry for each account,
-// and discards the spool. res is the outcome of the live attempt; nil when there
-// was none. After an error some entries may be kept all the same: the app tries
-// again, and a second copy is better than none.
-func (t *transaction) keepAll(ctx context.Context, sp *outbox.Spool, rcpts []*recipient, res *upstream.Result) ([]string, error) {
-	groups := map[string][]*recipient{}
-	var accounts []string
-	for _, r := range rcpts {
-		if groups[r.account] == nil {
-			accounts = append(accounts, r.account)
-		}
-		groups[r.account] = append(groups[r.account], r)
-	}
-	defer sp.Discard()
-	var ids []string
-	for i, account := range accounts {
-		part := sp
-		if i < len(accounts)-1 { // the last entry takes the spool itself
-			var err error
-			if part, err = t.copySpool(sp); err != nil {
-				return nil, err
+// keepUntried keeps the message for recipients that no provider was asked about,
+// an entry for each account. After an error some entries may be kept all the
+// same: the app tries again, and a second copy is better than none.
+func (t *transaction) keepUntried(ctx context.Context, sp *outbox.Spool, rcpts []*recipient) (ids []string, err error) {
+	for len(rcpts) > 0 {
+		account := rcpts[0].account
+		var same, others []*recipient
+		for _, r := range rcpts {
+			if r.account == account {
+				same = append(same, r)
+			} else {
+				others = append(others, r)
 			}
 		}
-		tried := res != nil && groups[account][0].verdict != nil
-		id, err := t.keep(ctx, part, groups[account], tried)
-		part.Discard()
+		id, err := t.keep(ctx, sp, same, false)
 		if err != nil {
 			return nil, err
 		}
-		if tried {
-			t.d.settle(id, *res)
-		}
-		ids = append(ids, id)
+		ids, rcpts = append(ids, id), others
 	}
 	return ids, nil
 }
@@ -188,24 +186,6 @@ func (t *transaction) envelope(rcpts []*recipient) upstream.Envelope {
 		env.Recipients[i] = r.Recipient
 	}
 	return env
-}
-
-// copySpool copies a complete spool.
-func (t *transaction) copySpool(sp *outbox.Spool) (*outbox.Spool, error) {
-	r, err := sp.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	dup := t.d.o.Outbox.NewSpool()
-	if _, err = io.Copy(dup, r); err == nil {
-		err = dup.Finish()
-	}
-	if err != nil {
-		dup.Discard()
-		return nil, err
-	}
-	return dup, nil
 }
 
 // kept is the reply that the message is in the outbox.

@@ -11,17 +11,19 @@ import (
 	"melon/proxy/route"
 	"melon/proxy/smtpin"
 	"melon/upstream"
+	"melon/upstream/network"
 )
 
 // transaction is one message on its way in. smtpin calls its methods one after
 // the other from one goroutine.
 type transaction struct {
-	d      *Deliverer
-	client smtpin.Client
-	env    upstream.Envelope // without recipients
-	cfg    *config.Config
-	router *route.Router
-	mode   config.Delivery
+	d       *Deliverer
+	client  smtpin.Client
+	env     upstream.Envelope // without recipients
+	cfg     *config.Config
+	router  *route.Router
+	network network.State
+	mode    config.Delivery
 
 	rcpts    []*recipient  // that were answered 250
 	live     Upstream      // nil until an account was certain, and in queue mode
@@ -41,7 +43,7 @@ type recipient struct {
 func (t *transaction) choose(rcpt string, headerFrom []string, headerKnown bool) route.Answer {
 	return t.router.Choose(route.Question{
 		Login: t.client.Login, From: t.env.From,
-		HeaderFrom: headerFrom, HeaderKnown: headerKnown, Recipient: rcpt,
+		HeaderFrom: headerFrom, HeaderKnown: headerKnown, Recipient: rcpt, Network: t.network,
 	})
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // ErrNotRunning says that nothing answers on the socket.
-var ErrNotRunning = errors.New("Melon is not running; start it with: melon run")
+var ErrNotRunning = errors.New("nothing is running; start it with: melon run")
 
 // Error is a Problem that the daemon answered with.
 type Error struct {
