@@ -94,7 +94,7 @@ func TestAccuracy(t *testing.T) {
 		file    string
 		overall float64 // share of exact classes that must be reached
 	}{
-		{devFile, 0.97}, {ownFile, 0.95}, {fieldFile, 0.80},
+		{devFile, 0.97}, {ownFile, 0.95}, {fieldFile, 0.85},
 	} {
 		total, classes, confused := measure(t, readLabelled(t, tt.file), asIs)
 		t.Logf("%s: %d of %d exact (%.3f), %d more as the second class", tt.file, total.right, total.all, total.share(), total.second)

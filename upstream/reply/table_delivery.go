@@ -6,12 +6,11 @@ import "melon/upstream"
 var limitRules = []rule{
 	{is: upstream.ClassTooManyRecipients, in: tx, say: []string{
 		"too many recipients|too many rcpt*|too many receivers|number of recipients|recipients limit|rcpt limit|recipient limit .. exceed*|" +
-			"allow rcpt numbers|recipients belong|has more recipients|more recipients than|" +
-			"recipients per message|maximum recipients|max* .. recipients|recipients .. exceed*|zu viele empfanger|zu viele empfaenger|" +
-			"trop de destinataires|demasiados destinatarios|" +
+			"allow rcpt numbers|recipients belong|has more recipients|more recipients than|recipients per message|maximum recipients|" +
+			"max* .. recipients|recipients .. exceed*|zu viele empfanger|zu viele empfaenger|trop de destinataires|demasiados destinatarios|" +
 			"слишком много получател*|宛先が多|宛先数|受信者数|受信者が多|収件人过多|收件人过多|宛先の上限"},
 		not: "external recipients|sending limit .. messages|invalid recipients|out of .. allowed"},
-	{is: upstream.ClassTooManyRecipients, in: tx, enh: "x.5.3", not: "policies|size|policy|too many messages|rcpthosts|relay*"},
+	{is: upstream.ClassTooManyRecipients, in: tx, enh: "x.5.3", not: "policies|size|policy|owned|too many messages|message limit|rcpthosts|relay*"},
 
 	// Mailbox words first: "user has too many messages" is no rate.
 	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{"too many messages on|too many messages in|many messages .. on the server|" +
@@ -20,19 +19,17 @@ var limitRules = []rule{
 	{is: upstream.ClassRateLimited, in: smtp, say: []string{
 		"too many invalid|too many unknown|rate limit*|ratelimit*|rate exceed*|throttl*|too many connections|too many concurrent|" +
 			"too many simultaneous|too many open|too many sessions|too many smtp sessions|too many messages|too many mails|" +
-			"too many emails|too much mail|" +
-			"too many login*|too many auth*|too many spam*|too many failures|too many failed|concurrent connections|concurrent server connections|" +
-			"connections exceed*|connection rate|connection limit|connection frequency|connections .. limit|connection* .. exceed*|" +
-			"" +
+			"too many emails|too much mail|too many login*|too many auth*|too many spam*|too many failures|too many failed|" +
+			"concurrent connections|concurrent server connections|connections exceed*|connection rate|connection limit|connection frequency|" +
+			"connections .. limit|connection* .. exceed*|" +
 			"sending limit*|sending quota|sending rate|sending frequency|messaging limit*|submission quota|submission rate|" +
 			"message rate|message quota|relay quota|daily limit*|daily .. limit|daily .. quota|hourly limit*|hourly .. limit|" +
-			"hour .. limit|per hour|per day|per minute|" +
-			"max emails|max defers|message limit|messages limit|emails limit|mails limit|limit for sending|sent too many|" +
-			"sending too many|sends too many|too fast|too quickly|too frequent*|slow down|slower|frequency|" +
-			"temporarily deferred|unusual sending|sender thread limit|recipient rate limit|receiving mail at a rate|receiving mail too|" +
-			"trop de connexions|zu viele verbindungen|demasiadas conexiones|слишком много соединен*|" +
-			"接続数|通数|送信数|送信制限|送信上限|送信回数|流量制限|频率|发送限制|sending activity|messages today|emails today|" +
-			"mails today|emails sent|policy limit*|exceeded .. limits|relay limit"},
+			"hour .. limit|per hour|per day|per minute|max emails|max defers|message limit|messages limit|emails limit|" +
+			"mails limit|limit for sending|sent too many|sending too many|sends too many|too fast|too quickly|too frequent*|" +
+			"slow down|slower|frequency|temporarily deferred|unusual sending|sender thread limit|recipient rate limit|" +
+			"receiving mail at a rate|receiving mail too|trop de connexions|zu viele verbindungen|demasiadas conexiones|" +
+			"слишком много соединен*|接続数|通数|送信数|送信制限|送信上限|送信回数|流量制限|频率|发送限制|sending activity|" +
+			"messages today|emails today|mails today|emails sent|policy limit*|exceeded .. limits|relay limit"},
 		not: "mailbox size|message size|size limit|header size|bounce*"},
 	{is: upstream.ClassRateLimited, in: smtp, code: "4", say: []string{"reputation|unusual rate|too many errors|user complaints|" +
 		"ts01|ts02|ts03"}, not: lists + "|greylist*"},
@@ -41,7 +38,7 @@ var limitRules = []rule{
 	{is: upstream.ClassRateLimited, in: body, enh: "5.4.5 4.7.28"},
 	{is: upstream.ClassRateLimited, in: smtp, enh: "5.7.232 5.7.233 4.7.28 4.7.650"},
 	{is: upstream.ClassRateLimited, in: mail | rcpt | body, say: []string{"limit .. reached|limit .. exceeded|exceeded .. limit|quota .. reached"},
-		not: "size|mailbox|recipient|storage|disk|space|timeout|time limit|hop*|length|line*|bytes|mb"},
+		not: "size|mailsize|mailbox|recipient|storage|disk|space|timeout|time limit|hop*|length|line*|bytes|mb"},
 }
 
 // addressRules: the address of this network (or of the sending server) is
@@ -56,21 +53,19 @@ var addressRules = []rule{
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
 		"banned sending|banned sender|your ip .. block*|your ip .. reject*|your ip .. banned|your ip .. refus*|your ip .. listed|" +
 			"ip address .. block*|ip address .. reject*|ip address .. listed|access from ip|black ip|ip is reject*|ip is hangup|" +
-			"ip reject|bad ip|ip .. is blocked|~ip is blocked|" +
-			"traffic not accepted|from this ip|accept* .. from your ip|accept* mail from your|connections from your|connections will not be accepted|" +
-			"smtp server of your isp|your isps|internet service provider|mail server of your|" +
-			"not allowed to connect|administratively denied|poor reputation|poor email reputation|reputation score|low reputation of the sending ip|" +
-			"reputation of the sending ip|ip reputation|" +
-			"unusual rate of unsolicited|namespace mining|permanently deferred|spamming issues|suspiciously like spammer|" +
-			"adresse ip|direccion ip|ip adresse|ip адрес|ipアドレス|接続元|invalid ip|host network not allowed|mail from ip|" +
-			"client host .. blocked|client host rejected|" +
-			"mode normal|extreme bad|open proxy|rejected because .. mta|werent sent|connection refused due to|connection rejected|" +
-			"part of their network|host bypassing"},
-		not: spf + "|message contains|header|content|helo command|greylist*|relay*|relaying|location"},
+			"ip reject|bad ip|ip .. is blocked|~ip is blocked|traffic not accepted|from this ip|accept* .. from your ip|accept* mail from your|" +
+			"connections from your|connections will not be accepted|smtp server of your isp|your isps|internet service provider|" +
+			"mail server of your|not allowed to connect|administratively denied|poor reputation|poor email reputation|reputation score|" +
+			"low reputation of the sending ip|reputation of the sending ip|ip reputation|unusual rate of unsolicited|namespace mining|" +
+			"permanently deferred|spamming issues|suspiciously like spammer|adresse ip|direccion ip|ip adresse|ip адрес|ipアドレス|" +
+			"接続元|invalid ip|host network not allowed|mail from ip|client host .. blocked|client host rejected|mode normal|" +
+			"extreme bad|open proxy|rejected because .. mta|werent sent|connection refused due to|connection rejected|part of their network|" +
+			"host bypassing"},
+		not: spf + "|message contains|header|content|helo command|greylist*|relay*|relaying"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{"smtp relay at your service provider|directly to our servers|" +
 		"bad reputation|poor reputation"}, not: "sending domain|" + spf},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo | mail | rcpt | data, code: "5 none", say: []string{
-		"your ip|ip|~ip|your host|your server|your network|from host|bypassing|violating|country|geographic*|dialup",
+		"your ip|ip|~ip|your host|this host|your server|your network|from host|bypassing|violating|country|geographic*|dialup",
 		"not allowed|not permitted|spammer|abusive|abuse|too much spam|denied|banned|listed|refused|reject*|block*|not authorized|" +
 			"bypassing|our security policies"},
 		not: "relay*|relaying|recipient address rejected|user unknown|header|message|location|helo|mailbox|recipient*|envelope|" +
@@ -91,9 +86,8 @@ var messageRules = []rule{
 	{is: upstream.ClassMessageTooLarge, in: smtp, say: []string{
 		"message size|message too large|message too big|too large|too big|message is too long|attachment is too long|message too long|" +
 			"size limit*|size exceed*|size .. exceed*|exceed* .. size|databytes|mailsize|maximum size|fixed size|file too big|" +
-			"size of message|message length|" +
-			"reduce message size|zu gross|zu gros|trop volumineux|trop gros|taille limite|taille maximale|demasiado grande|" +
-			"tamano|размер*|サイズ|大きすぎ|太大|大小超过"},
+			"size of message|message length|reduce message size|zu gross|zu gros|trop volumineux|trop gros|taille limite|" +
+			"taille maximale|demasiado grande|tamano|размер*|サイズ|大きすぎ|太大|大小超过"},
 		not: "mailbox|quota|line too long|password|envelope|inbox|queue|same size|メールボックス"},
 	{is: upstream.ClassMessageTooLarge, in: smtp, enh: "x.3.4 x.2.3", not: "mailbox|quota"},
 	{is: upstream.ClassMessageTooLarge, in: mail, code: "552 523", not: "from|virus|spam"},
@@ -114,10 +108,9 @@ var messageRules = []rule{
 	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{
 		"spam|spams|spammy|spm|spamassassin|antispam|anti spam|junk|junkmail|virus*|malware|phish*|trojan|infected|unsolicited|" +
 			"ube|uce|bulk mail|bulk email|bulk e|bulk|mass mailer|content reject*|content .. reject*|content denied|content filter*|" +
-			"reject* .. content|unacceptable content|prohibited content|" +
-			"banned|illegal attachment|attachment*|executable|suspicious|uribl|surbl|url|security issue|potential security|" +
-			"dm email|迷惑メール|スパム|ウイルス|ウィルス|спам*|вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|" +
-			"" +
+			"reject* .. content|unacceptable content|prohibited content|banned|illegal attachment|attachment*|executable|" +
+			"suspicious|uribl|surbl|url|security issue|potential security|dm email|迷惑メール|スパム|ウイルス|ウィルス|спам*|" +
+			"вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|" +
 			"message score*|mail score|scored|low reputation|words in the message|html tag|signature .. detected|mail rejete"},
 		not: "sending ip|ip address|your ip|recipient address|sender rejected|account|size|sender address"},
 	{is: upstream.ClassContentRejectedSpam, in: body, code: "5 none", say: []string{"policy|policies|content|reject*|refus*|" +
@@ -129,29 +122,28 @@ var messageRules = []rule{
 // senderRules: this sender may not send here.
 var senderRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"fully qualified|must contain a domain|syntax|malformed|domain name required|" +
-		"bad address|unbalanced|fqdn"},
+		"bad address|unbalanced|fqdn|valid address is required"},
 		not: "domain not found|mx|does not exist|user unknown|dns"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", enh: "x.1.3"},
+	{is: upstream.ClassSyntaxOrProtocol, in: mail, say: []string{"address is not valid|invalid address|addresses not supported|address too long"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: mail | rcpt, code: "4", say: []string{"configuration error|configuration problem|" +
 		"sender verify callout|callout"}},
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{
 		"sender address rejected|sender rejected|sender denied|sender .. not allowed|sender not allowed|sender is reject*|" +
 			"sender .. denied|sender .. not permitted|sender verify fail*|sender verification|sender .. refused|refused .. sender|" +
-			"denies the sender|sender refused|invalid sender|fake sender|null sender|sender address verification|" +
-			"envelope sender|badmailfrom|your sender|sender domain|domain of sender|sender .. does not resolve|sender .. not exist|" +
-			"sender is unvalidated|sender .. unverified|sender .. not verified|verified sender|sender identity|from address is not verified|" +
-			"email address is not verified|address not verified|address is not verified|unverified address|identities failed|" +
-			"mail from ~addr refused|mail from ~host refused|mail from ~addr not|mail from ~host not|mail from ~addr rejected|" +
-			"mail from ~host rejected|" +
-			"send as|send on behalf|permission to send|permissions to send|not owned|not owned by|owned by user|mail from address|" +
-			"mail from must|mail from account|mail from invalid|from must equal|match the from|from and auth|from address .. not|" +
-			"from header|mismatch*|does not match|from address must|sender name|sender address must|sender address does|" +
-			"" +
+			"denies the sender|sender refused|invalid sender|fake sender|null sender*|sender address verification|envelope sender|" +
+			"badmailfrom|your sender|sender domain|domain of sender|sender .. does not resolve|sender .. not exist|sender is unvalidated|" +
+			"sender .. unverified|sender .. not verified|verified sender|sender identity|from address is not verified|email address is not verified|" +
+			"address not verified|address is not verified|unverified address|identities failed|mail from ~addr refused|mail from ~host refused|" +
+			"mail from ~addr not|mail from ~host not|mail from ~addr rejected|mail from ~host rejected|send as|send on behalf|" +
+			"permission to send|permissions to send|not owned|not owned by|owned by user|mail from address|mail from must|" +
+			"mail from account|mail from invalid|from must equal|match the from|from and auth|from address .. not|from header|" +
+			"mismatch*|does not match|from address must|sender name|sender address must|sender address does|" +
 			"send from this|send from address|not allowed to send from|not authorized to send from|authorized to send from|" +
 			"not allowed to send mail|allowed to use this sender|use this sender|use this domain|authorized to use this mailbox|" +
-			"rejecting spoof*|not registered|allowed to send as|" +
-			"verification failed for|remote ip check|black mail address|mail address invalid|sender format|expediteur|emetteur|" +
-			"absender*|remitente|отправител*|送信者|差出人|発信元|送信元アドレス|送信元メール|发件人|sender address"},
+			"rejecting spoof*|not registered|allowed to send as|verification failed for|remote ip check|black mail address|" +
+			"mail address invalid|sender format|expediteur|emetteur|absender*|remitente|отправител*|送信者|差出人|発信元|" +
+			"送信元アドレス|送信元メール|发件人|sender address"},
 		not: "too many|recipient address rejected|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, say: []string{"relaying disallowed as|disallowed as|sender"}, code: "5 none", not: "command|" +
 		"syntax|helo|need|nested|already"},
@@ -169,8 +161,8 @@ var recipientRules = []rule{
 		"over quota|overquota|quota exceed*|quota .. exceed*|exceed* .. quota|over .. quota|quota violation|quota reached|" +
 			"out of quota|disk quota|mailbox .. full|mailbox full|full mailbox|is full|inbox full|storage full|exceed* storage|" +
 			"storage allocation|storage quota|disk space limit|exceed* .. space|space .. used|not enough space|enough storage space|" +
-			"enough space|" +
-			"mailbox size|allowed size|pleine|plein|voll|ist voll|lleno|llena|переполнен*|dropfile size|quota|容量|一杯|いっぱい|満杯|超过容量|已满|空间不足"},
+			"enough space|mailbox size|allowed size|pleine|plein|voll|ist voll|lleno|llena|переполнен*|dropfile size|quota|" +
+			"容量|一杯|いっぱい|満杯|超过容量|已满|空间不足"},
 		not: "sending|submission|relay quota|system storage|organization|queue"},
 	{is: upstream.ClassMailboxFull, in: rcpt | body, enh: "x.2.2", not: "greylist*"},
 	{is: upstream.ClassMailboxFull, in: rcpt, code: "552 522", not: "disabled|unknown|not exist*|deactivated|inactive|invalid"},
@@ -182,16 +174,16 @@ var recipientRules = []rule{
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, say: []string{
 		"domain not found|host not found|host unknown|unknown host|unknown domain|no such domain|no such host|domain .. not exist|" +
 			"domain .. nonexistent|nonexistent domain|non existent domain|non existant domain|domain nonexist*|unrouteable domain|" +
-			"unroutable domain|unrouteable mail domain|no mx|valid mx|mx lookup|mx record*|mx or a|null mx|nullmx|" +
-			"domain does not accept|does not accept mail|doesnt accept mail|does not accept email|not accept mail|any host named|" +
-			"host by that name|mail exchanger|domain lookup|unable to route|domain name must resolve|domain must resolve|" +
-			"must resolve|domain failure|bad destination host|domain name not found|dns domain|recipient domain|rcpt domain|" +
-			"invalid domain|host or domain|domain is not reachable|" +
-			"nxdomain|existiert nicht|domain existiert|domaine inconnu|dominio no existe|домен*|ドメインが|ドメインは|域名不存在|could not resolve|cannot resolve"},
+			"unroutable domain|unrouteable mail domain|no mx|valid mx|mx lookup|mx record*|mx or a|null mx|nullmx|domain does not accept|" +
+			"does not accept mail|doesnt accept mail|does not accept email|not accept mail|any host named|host by that name|" +
+			"mail exchanger|domain lookup|unable to route|domain name must resolve|domain must resolve|must resolve|domain failure|" +
+			"bad destination host|domain name not found|dns domain|recipient domain|rcpt domain|invalid domain|host or domain|" +
+			"domain is not reachable|nxdomain|existiert nicht|domain existiert|domaine inconnu|dominio no existe|домен*|ドメインが|" +
+			"ドメインは|域名不存在|could not resolve|cannot resolve"},
 		not: "sender|verification failed for|user unknown|tenant|allowed rcpthosts|account|accepted domain|mailbox .. domain|" +
 			"smtp domain|currently suspended|domain or user"},
-	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, enh: "x.1.2 x.4.4 5.4.310", not: "relay*|no longer accepts|" +
-		"user reject|invalid recipient address|configuration"},
+	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, enh: "x.1.2 x.4.4 5.4.310", not: "relay*|mailbox*|user unknown|" +
+		"no longer accepts|user reject|invalid recipient address|configuration"},
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556"},
 
 	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|temporarily unavailable|" +
@@ -199,31 +191,27 @@ var recipientRules = []rule{
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{
 		"user unknown|unknown user|userunknown|user not found|user not exist*|user .. not exist|user doesnt exist|user invalid|" +
 			"invalid user|user is unknown|user not known|user .. unknown|user suspended|user reject*|user disabled|user is disabled|" +
-			"user inactive|inactive user|user terminated|" +
-			"no such user|no such recipient|no such mailbox|no such person|no such account|no such address|no such email|" +
-			"no such local|no such|no user|no account|no mailbox|no one at this|no valid recipient|" +
+			"user inactive|inactive user|user terminated|no such user|no such recipient|no such mailbox|no such person|no such account|" +
+			"no such address|no such email|no such local|no such|no user|no account|no mailbox|no one at this|no valid recipient|" +
 			"recipient unknown|unknown recipient*|recipient not found|recipient .. not found|recipient .. not exist|recipient does not|" +
 			"recipient is not|recipient not|recipient rejected|recipient .. reject*|recipient address rejected|invalid recipient*|" +
-			"recipient invalid|recipient no longer|recipient mailbox|archived recipient|recipient account|" +
-			"mailbox unavailable|mailbox not found|mailbox does not|mailbox not available|mailbox .. unknown|mailbox unknown|" +
-			"unknown mailbox|invalid mailbox|mailbox is disabled|mailbox disabled|mailbox .. disabled|mailbox is inactive|" +
-			"mailbox inactive|mailbox .. unavailable|mailbox is unavailable|mailbox name not|mailbox unallocated|mailbox cannot|" +
-			"valid mailbox|mailbox by that name|mailbox here|" +
-			"account not found|account .. not exist|account does not|account .. disabled|account .. inactive|account that you tried|" +
-			"account closed|account is not active|account unavailable|account has been|account .. unavailable|have a .. account|" +
-			"no account|have an account|tried to reach|" +
-			"address unknown|unknown address|address does not exist|address not found|address rejected|bad address|bad destination|" +
-			"destination address*|address invalid|invalid address|address .. not found|address .. not valid|not a valid|" +
-			"valid recipient|address no longer|longer accepts mail|not known at|unknown local|unknown email|unknown account|" +
-			"illegal alias|alias|addressee|" +
-			"undeliverable|unrouteable address|unroutable address|cant accept user|accept user|not a known|known user|valid user|" +
-			"not our user|name is not recognized|not listed in|does not exist|not exist|doesnt exist|dosnt exist|not found|" +
-			"badrcptto|has been replaced|user has moved|be delivered|deactivated|blocked by the recipient|refuse to receive|" +
-			"refuses to accept|not accepting|protected by|" +
-			"utilisateur inconnu|destinataire inconnu|destinataire invalide|destinataire .. bloque|benutzer unbekannt|unbekannt*|" +
-			"empfanger .. unbekannt|no existe|desconocido|utente|sconosciuto|inesistente|nie istnieje|не существует|неизвестн*|" +
-			"не найден*|пользовател*|" +
-			"存在しません|宛先不明|見つかりません|宛先が|宛先の|不存在|无此用户|収件人|收件人"},
+			"recipient invalid|recipient no longer|recipient mailbox|envelope recipient|recipient has been denied|archived recipient|" +
+			"not our customer|recipient account|mailbox unavailable|mailbox not found|mailbox does not|mailbox not available|" +
+			"mailbox .. unknown|mailbox unknown|unknown mailbox|invalid mailbox|mailbox is disabled|mailbox disabled|mailbox .. disabled|" +
+			"mailbox is inactive|mailbox inactive|mailbox .. unavailable|mailbox is unavailable|mailbox name not|mailbox unallocated|" +
+			"mailbox cannot|valid mailbox|mailbox by that name|mailbox here|account not found|account .. not exist|account does not|" +
+			"account .. disabled|account .. inactive|account that you tried|account closed|account is not active|account unavailable|" +
+			"account has been|account .. unavailable|have a .. account|no account|have an account|tried to reach|address unknown|" +
+			"unknown address|address does not exist|address not found|address rejected|bad address|bad destination|destination address*|" +
+			"address invalid|invalid address|address .. not found|address .. not valid|not a valid|valid recipient|address no longer|" +
+			"longer accepts mail|not known at|unknown local|unknown email|unknown account|illegal alias|alias|addressee|undeliverable|" +
+			"unrouteable address|unroutable address|cant accept user|accept user|not a known|known user|valid user|not our user|" +
+			"name is not recognized|not listed in|does not exist|not exist|doesnt exist|dosnt exist|not found|badrcptto|has been replaced|" +
+			"user has moved|be delivered|deactivated|blocked by the recipient|refuse to receive|refuses to accept|not accepting|" +
+			"protected by|utilisateur inconnu|destinataire inconnu|destinataire invalide|destinataire .. bloque|benutzer unbekannt|" +
+			"unbekannt*|empfanger .. unbekannt|no existe|desconocido|utente|sconosciuto|inesistente|nie istnieje|не существует|" +
+			"неизвестн*|не найден*|пользовател*|存在しません|宛先不明|見つかりません|宛先が|宛先の|不存在|无此用户|収件人|" +
+			"收件人"},
 		not: "relaying denied|relay denied|relay access denied|relaying not|rcpthosts|relay not|denies relay|no relay|relaying disallowed|" +
 			"no relaying|not local host|no gateway|relay .. not|domains in|non accepted|list of"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.1 x.1.6 x.2.1 5.1.10 5.4.1", not: "relay*|temporar*"},
@@ -234,9 +222,8 @@ var recipientRules = []rule{
 var relayRules = []rule{
 	{is: upstream.ClassRelayDeniedIP, in: smtp, say: []string{
 		"relay*|relais|relayed|rcpthosts|mail gate|not a gateway|gateway|not local host|third party|local user only|local users only|" +
-			"local domains only|non accepted|outsiders|not our customer|handle mail for|handle email for|forbidden by your ip|" +
-			"server use forbidden|use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|user not local|" +
-			"~addr not local|" +
+			"local domains only|non accepted|outsiders|handle mail for|handle email for|forbidden by your ip|server use forbidden|" +
+			"use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|user not local|~addr not local|" +
 			"ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|weiterleitung|from your location|" +
 			"your location|from your network|this network|open relay|non local"},
 		not: "temporary lookup|lookup"},

@@ -13,9 +13,10 @@ var unlockRules = []rule{
 	{is: upstream.ClassPOPBeforeSMTPRequired, in: smtp, say: []string{
 		"check* .. mail .. before|check* .. email .. before|receiv* .. mail .. before|receiv* .. email .. before|retriev* .. mail .. before|" +
 			"retriev* .. email .. before|fetch .. mail .. before|read .. mail .. before send*|read .. mail .. first|download .. mail .. before|" +
-			"check* your mail|check* .. mail first|check* your email|must first check|check for new mail|check* .. new email|receive .. first|" +
-			"mails abholen|email abholen|emails abholen|mail abrufen|relever .. courrier|consult* .. boite|revis* su correo|проверьте почту|" +
-			"受信してから|受信した後|受信後に|先に受信|受信操作|受信を行|一度受信|前に受信|送信の前に|送信する前に|先收信|先收取"},
+			"check* your mail|check* .. mail first|check* your email|must first check|check for new mail|check* .. new email|" +
+			"receive .. first|mails abholen|email abholen|emails abholen|mail abrufen|relever .. courrier|consult* .. boite|" +
+			"revis* su correo|проверьте почту|受信してから|受信した後|受信後に|先に受信|受信操作|受信を行|一度受信|前に受信|" +
+			"送信の前に|送信する前に|先收信|先收取"},
 		not: "spam folder|junk|client settings"},
 
 	// Mail.ru and others ask for TLS and a password in one breath: TLS first,
@@ -34,7 +35,7 @@ var unlockRules = []rule{
 	{is: upstream.ClassTLSRequired, in: smtp, say: []string{"plain text connection*|plaintext connection*|cleartext connection*|" +
 		"plaintext authentication|plain text auth*|cleartext auth*|non secure|unencrypted connection|insecure connection"}},
 	{is: upstream.ClassTLSRequired, in: smtp, enh: "x.7.10 x.7.11"},
-	{is: upstream.ClassTLSRequired, in: auth | mail | rcpt | ehlo, code: "538 523"},
+	{is: upstream.ClassTLSRequired, in: auth | mail | rcpt | ehlo, code: "538 523", not: "size"},
 
 	{is: upstream.ClassGreylisted, in: smtp, say: []string{"greylist*|graylist*|grey list*|gray list*|greylistee|grey|グレイリス|" +
 		"グレーリス|灰名单|серый список|серые списки"}},
@@ -46,20 +47,24 @@ var unlockRules = []rule{
 		not: "service|server|system|unavailable|busy|too many|rate|limit*|reputation|error|problem|blocked|locked|suspend*|" +
 			"connection*|auth*|dns|lookup|sender|spam|quota"},
 
+	{is: upstream.ClassGreylisted, in: rcpt, code: "451", say: []string{"please try again later|please try later|come back later"},
+		not: "temporar*|service|server|system|unavailable|busy|too many|rate|limit*|reputation|error|problem|blocked|locked|" +
+			"suspend*|connection*|auth*|dns|lookup|sender|spam|quota|resource*|policy|mailbox|disk|load|queue|excess*|exceed*|" +
+			"timeout|host"},
+
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: smtp, say: []string{
-		"application specific|app specific|application password|app password|app passwords|apppassword|application passwords|specific password|" +
-			"web login|via .. web browser|through .. web browser|your web browser|a web browser|with .. browser|" +
+		"application specific|app specific|application password|app password|app passwords|apppassword|application passwords|" +
+			"specific password|web login|via .. web browser|through .. web browser|your web browser|a web browser|with .. browser|" +
 			"basic authentication is disabled|basic authentication disabled|basic auth* .. disabled|basic auth* .. not|smtp client authentication .. disabled|" +
 			"" +
 			"two factor|factor authentication|2fa|multi factor|multifactor|mfa|two step|step verification|second factor|" +
-			"security defaults|conditional access|meet the criteria|" +
-			"parol prilozheniya|пароль приложения|пароль для внешнего|less secure|modern auth*|oauth|oauth2|xoauth|xoauth2|oauthbearer|" +
-			"access rights to this service|アプリパスワード|アプリ用パスワード|アプリ固有|2段階認証|二段階認証|授权码|独立密码|专用密码|client authorization password"},
+			"security defaults|conditional access|meet the criteria|parol prilozheniya|пароль приложения|пароль для внешнего|" +
+			"less secure|modern auth*|oauth|oauth2|xoauth|xoauth2|oauthbearer|access rights to this service|アプリパスワード|" +
+			"アプリ用パスワード|アプリ固有|2段階認証|二段階認証|授权码|独立密码|专用密码|client authorization password"},
 		not: "not supported|unsupported|unrecognized|mechanism .. not"},
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: auth, say: []string{
 		"authorization code|auth code|account is abnormal|service is not open|no permission|password with authentication is disabled|" +
-			"authentication with password|" +
-			"not enabled for smtp|smtp access|enable smtp|smtp service is not"}},
+			"authentication with password|not enabled for smtp|smtp access|enable smtp|smtp service is not"}},
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: auth, enh: "x.7.14 x.7.9", code: "534", not: "mechanism|weak"},
 }
 
@@ -69,8 +74,8 @@ var accountRules = []rule{
 		"tenant|konto|compte|cuenta|аккаунт|учетная|ящик|password|アカウント|ユーザ|メールボックス|利用|账户|账号|帐号|sending"},
 		not: "basic|mechanism|smtp client|plain*|cleartext|ip|clientauth*|unlocked|account is not"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, say: []string{"password expired|password has expired|password is expired|" +
-		"expired password|password transition|verify your account|change your password|利用停止|停止中|unusual activity|suspicious activity|" +
-		"compromised"}},
+		"expired password|password transition|verify your account|change your password|not authorized to use|not allowed to use|" +
+		"not permitted to use|利用停止|停止中|unusual activity|suspicious activity|compromised"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, enh: "x.7.13 x.2.1", code: "5"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, code: "525"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: smtp, enh: "x.7.13"},
@@ -93,8 +98,8 @@ var accountRules = []rule{
 var authRules = []rule{
 	// Before the words: the order of commands.
 	{is: upstream.ClassSyntaxOrProtocol, in: auth, say: []string{"helo|ehlo|already auth*|already specified|already logged|" +
-		"cancel*|abort*|base64|decode|decoding|malformed|line too long|syntax|during a mail|mail transaction|no argument*|" +
-		"argument* required|invalid response"},
+		"cancel*|abort*|base64|decode|decoding|malformed|invalid challenge|line too long|syntax|during a mail|mail transaction|" +
+		"no argument*|argument* required|invalid response"},
 		not: "fail*|incorrect|bad sequence .. auth"},
 	{is: upstream.ClassRelayDeniedIP, in: auth, code: "5", say: []string{"unauthorized ip|ip .. not allowed|ip .. not authorized|" +
 		"ip address .. not|ip .. denied|ip .. restricted"}},
@@ -106,10 +111,10 @@ var authRules = []rule{
 		"not|unsupported|unrecognized|unrecognised|invalid|unknown|weak|unavailable|disabled|no|missing|サポート|対応していません|未対応|使用できません"}},
 	{is: upstream.ClassMechanismUnsupported, in: auth | starttls, say: []string{
 		"auth* not enabled|auth* not available|auth* not allowed|auth* not supported|auth* not implemented|auth* is not|" +
-			"auth* disabled|auth* is disabled|auth* unavailable|" +
-			"auth* .. not advertised|auth* not advertised|command not supported|command not implemented|command not recognized|" +
-			"not implemented|unimplemented|unrecognized|unrecognised|unrecognized command|unknown command|" +
-			"parameter not implemented|security features not supported|command unrecognized|no auth*|doesnt support|does not support|not offered"},
+			"auth* disabled|auth* is disabled|auth* unavailable|auth* .. not advertised|auth* not advertised|command not supported|" +
+			"command not implemented|command not recognized|not implemented|unimplemented|unrecognized|unrecognised|unrecognized command|" +
+			"unknown command|parameter not implemented|security features not supported|command unrecognized|no auth*|doesnt support|" +
+			"does not support|not offered"},
 		not: "credential*|user|account|temporar*|not allowed to"},
 	{is: upstream.ClassMechanismUnsupported, in: auth | starttls, code: "504 502 500"},
 	{is: upstream.ClassMechanismUnsupported, in: auth | starttls, enh: "x.7.4 x.5.4 x.3.3", code: "503 504 5"},
@@ -145,16 +150,14 @@ var authRules = []rule{
 			"auth* obligatoire|requier* .. auth*|requiere auth*|requiere autenticacion|autenticacion requerida|autenticacion necesaria|" +
 			"" +
 			"require* .. auth*|requires auth*|need* .. auth*|must .. authenticat*|must auth*|must .. log in|must login|must be authenticated|" +
-			"should authenticate|please authenticate|please auth*|" +
-			"not been auth*|not authenticated|isnt authenticated|unauthenticated|dont authenticate|didnt authenticate|did not authenticate|" +
-			"without auth*|not logged in|not log in|" +
+			"should authenticate|please authenticate|please auth*|not been auth*|not authenticated|isnt authenticated|" +
+			"unauthenticated|dont authenticate|didnt authenticate|did not authenticate|without auth*|not logged in|not log in|" +
 			"issue an auth|auth first|auth* first|auth command|authenticate first|auth before|authenticate before|log in first|" +
-			"login first|login required|login is required|" +
-			"authentication turned on|smtp auth*|use auth*|use smtp auth*|enable auth*|only allowed with auth*|with authentication|" +
-			"anonymous client|anonymous mail|anonymous|" +
-			"smtp authentifizierung|anmeldung erforderlich|nicht authentifiziert|nicht angemeldet|non authentifie|требуется авторизац*|" +
-			"требуется аутентификац*|необходима авторизац*|не авторизован*|" +
-			"身份验证|身份认证|需要认证|未认证|登录后|auth* .. local fail|relay check local|relayed thru this|authenticate* .. or|authenticate* to"},
+			"login first|login required|login is required|authentication turned on|smtp auth*|use auth*|use smtp auth*|" +
+			"enable auth*|only allowed with auth*|with authentication|anonymous client|anonymous mail|anonymous|smtp authentifizierung|" +
+			"anmeldung erforderlich|nicht authentifiziert|nicht angemeldet|non authentifie|требуется авторизац*|требуется аутентификац*|" +
+			"необходима авторизац*|не авторизован*|身份验证|身份认证|需要认证|未认证|登录后|auth* .. local fail|relay check local|" +
+			"relayed thru this|authenticate* .. or|authenticate* to"},
 		not: "same|must be the same|equal|match*|conform|" + spf + "|level|policy|gmail requires|sender is unauthenticated|" +
 			"user is not|mechanism|invalid credentials|owned"},
 	{is: upstream.ClassAuthRequired, in: smtp, say: []string{"認証|ログイン", "必要|されていません|してください|行って|行われて|設定|未認証|お願い|要求|していません"}, not: "送信ドメイン認証|一致|異な"},

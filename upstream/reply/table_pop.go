@@ -11,7 +11,8 @@ var popRules = []rule{
 	{is: upstream.ClassPOPLoginDelay, in: pop, say: []string{"err login delay"}},
 	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|" +
 		"protocol error|bad command|syntax|invalid argument*|too many arguments|line too long|missing argument*|command too long|" +
-		"unrecognized command|not valid in this state|wrong state|command not supported|command issued"}},
+		"unrecognized command|not valid in this state|wrong state|command not supported|command issued|already given|already authenticated|" +
+		"not specified|no username"}},
 
 	{is: upstream.ClassTLSRequired, in: pop, say: []string{
 		"tls|ssl|starttls|stls|encryption|encrypted|cleartext|plaintext|plain text|non secure|secure connection|暗号化",
@@ -19,9 +20,9 @@ var popRules = []rule{
 		not: "handshake|certificate|stls not|already|plain authentication failed|apop not"},
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: pop, say: []string{
 		"application specific|app specific|application password|app password|app passwords|specific password|web login|web browser|" +
-			"with .. browser|basic auth* .. disabled|" +
-			"authorization code|two factor|multi factor|mfa|2fa|two step|oauth|oauth2|xoauth2|modern auth*|less secure|parol prilozheniya|" +
-			"пароль приложения|アプリパスワード|アプリ用パスワード|2段階認証|授权码|独立密码"},
+			"with .. browser|basic auth* .. disabled|authorization code|two factor|multi factor|mfa|2fa|two step|oauth|oauth2|" +
+			"xoauth2|modern auth*|less secure|parol prilozheniya|пароль приложения|アプリパスワード|アプリ用パスワード|2段階認証|" +
+			"授权码|独立密码"},
 		not: "not supported|unsupported"},
 
 	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"database locked|database is locked|temporar* auth* fail*|session lock"}},
@@ -58,10 +59,9 @@ var popRules = []rule{
 		"sys temp|temporar*|try again|try later|later|busy|unavailable|not available|internal|system error|system problem|" +
 			"server error|out of memory|could not be opened|cannot be opened|unable to open|cannot open|cant open|cannot access|" +
 			"unable to access|couldnt|could not|could not open|many connections|too many connections|maximum number of connections|" +
-			"connection limit|maintenance|" +
-			"cannot connect|connection refused|shutting|quota|disk|i o error|io error|crashed|has no home|no home|home maildir|" +
-			"maildir|chdir|unable to scan|timeout|timed out|ldap|database|backend|unable to copy|一時的|メンテナンス|" +
-			"混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|plus tard"}},
+			"connection limit|maintenance|cannot connect|connection refused|shutting|quota|disk|i o error|io error|crashed|" +
+			"has no home|no home|home maildir|maildir|chdir|unable to scan|timeout|timed out|ldap|database|backend|unable to copy|" +
+			"一時的|メンテナンス|混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|plus tard"}},
 
 	{is: upstream.ClassOther, in: popGreeting},
 	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{
@@ -69,5 +69,6 @@ var popRules = []rule{
 			"denied|credential*|unauthorized|unauthorised|invalid|incorrect|mismatch|パスワード|認証|ユーザ|ログイン|密码|" +
 			"парол*|логин*|anmeldung|passwort|kennwort|mot de passe|identifiant|contrasena|usuario"},
 		not: "command|protocol"},
+	{is: upstream.ClassPOPTemporary, in: popAuth, say: []string{"error|failed|failure|fehler|erreur|ошибка|エラー|失敗"}},
 	{is: upstream.ClassOther, in: pop},
 }
