@@ -21,15 +21,15 @@ var limitRules = []rule{
 			"too many simultaneous|too many open|too many sessions|too many smtp sessions|too many messages|too many mails|" +
 			"too many emails|too much mail|too many login*|too many auth*|too many spam*|too many failures|too many failed|" +
 			"concurrent connections|concurrent server connections|connections exceed*|connection rate|connection limit|connection frequency|" +
-			"connections .. limit|connection* .. exceed*|" +
-			"sending limit*|sending quota|sending rate|sending frequency|messaging limit*|submission quota|submission rate|" +
-			"message rate|message quota|relay quota|daily limit*|daily .. limit|daily .. quota|hourly limit*|hourly .. limit|" +
-			"hour .. limit|per hour|per day|per minute|max emails|max defers|message limit|messages limit|emails limit|" +
-			"mails limit|limit for sending|sent too many|sending too many|sends too many|too fast|too quickly|too frequent*|" +
-			"slow down|slower|frequency|temporarily deferred|unusual sending|sender thread limit|recipient rate limit|" +
-			"receiving mail at a rate|receiving mail too|trop de connexions|zu viele verbindungen|demasiadas conexiones|" +
+			"connections .. limit|connection* .. exceed*|sending limit*|sending quota|sending rate|sending frequency|messaging limit*|" +
+			"submission quota|submission rate|message rate|message quota|relay quota|daily limit*|daily .. limit|daily .. quota|" +
+			"hourly limit*|hourly .. limit|hour .. limit|per hour|per day|per minute|max emails|max defers|message limit|" +
+			"messages limit|emails limit|mails limit|limit for sending|sent too many|sending too many|sends too many|too fast|" +
+			"too quickly|too frequent*|slow down|slower|frequency|temporarily deferred|unusual sending|sender thread limit|" +
+			"recipient rate limit|receiving mail at a rate|receiving mail too|trop de connexions|zu viele verbindungen|demasiadas conexiones|" +
 			"слишком много соединен*|接続数|通数|送信数|送信制限|送信上限|送信回数|流量制限|频率|发送限制|sending activity|" +
-			"messages today|emails today|mails today|emails sent|policy limit*|exceeded .. limits|relay limit"},
+			"messages today|emails today|mails today|emails sent|policy limit*|exceeded .. limits|relay limit|maximum .. connections|" +
+			"max connections|connections .. reached"},
 		not: "mailbox size|message size|size limit|header size|bounce*"},
 	{is: upstream.ClassRateLimited, in: smtp, code: "4", say: []string{"reputation|unusual rate|too many errors|user complaints|" +
 		"ts01|ts02|ts03"}, not: lists + "|greylist*"},
@@ -62,8 +62,8 @@ var addressRules = []rule{
 			"extreme bad|open proxy|rejected because .. mta|werent sent|connection refused due to|connection rejected|part of their network|" +
 			"host bypassing"},
 		not: spf + "|message contains|header|content|helo command|greylist*|relay*|relaying"},
-	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{"smtp relay at your service provider|directly to our servers|" +
-		"bad reputation|poor reputation"}, not: "sending domain|" + spf},
+	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{"ip not in whitelist|not in whitelist for|smtp relay at your service provider|" +
+		"directly to our servers|bad reputation|poor reputation"}, not: "sending domain|" + spf},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo | mail | rcpt | data, code: "5 none", say: []string{
 		"your ip|ip|~ip|your host|this host|your server|your network|from host|bypassing|violating|country|geographic*|dialup",
 		"not allowed|not permitted|spammer|abusive|abuse|too much spam|denied|banned|listed|refused|reject*|block*|not authorized|" +
@@ -110,8 +110,8 @@ var messageRules = []rule{
 			"ube|uce|bulk mail|bulk email|bulk e|bulk|mass mailer|content reject*|content .. reject*|content denied|content filter*|" +
 			"reject* .. content|unacceptable content|prohibited content|banned|illegal attachment|attachment*|executable|" +
 			"suspicious|uribl|surbl|url|security issue|potential security|dm email|迷惑メール|スパム|ウイルス|ウィルス|спам*|" +
-			"вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|" +
-			"message score*|mail score|scored|low reputation|words in the message|html tag|signature .. detected|mail rejete"},
+			"вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|message score*|mail score|scored|low reputation|words in the message|" +
+			"html tag|signature .. detected|mail rejete"},
 		not: "sending ip|ip address|your ip|recipient address|sender rejected|account|size|sender address"},
 	{is: upstream.ClassContentRejectedSpam, in: body, code: "5 none", say: []string{"policy|policies|content|reject*|refus*|" +
 		"denied|message rejected|mail rejected|message blocked|message refused|message denied|blocked|filter*|rejected by|" +
@@ -137,13 +137,13 @@ var senderRules = []rule{
 			"address not verified|address is not verified|unverified address|identities failed|mail from ~addr refused|mail from ~host refused|" +
 			"mail from ~addr not|mail from ~host not|mail from ~addr rejected|mail from ~host rejected|send as|send on behalf|" +
 			"permission to send|permissions to send|not owned|not owned by|owned by user|mail from address|mail from must|" +
-			"mail from account|mail from invalid|from must equal|match the from|from and auth|from address .. not|from header|" +
-			"mismatch*|does not match|from address must|sender name|sender address must|sender address does|" +
-			"send from this|send from address|not allowed to send from|not authorized to send from|authorized to send from|" +
-			"not allowed to send mail|allowed to use this sender|use this sender|use this domain|authorized to use this mailbox|" +
-			"rejecting spoof*|not registered|allowed to send as|verification failed for|remote ip check|black mail address|" +
-			"mail address invalid|sender format|expediteur|emetteur|absender*|remitente|отправител*|送信者|差出人|発信元|" +
-			"送信元アドレス|送信元メール|发件人|sender address"},
+			"mail from account|mail from invalid|from must equal|match the from|from and auth|from or to must|from address .. not|" +
+			"from header|mismatch*|does not match|from address must|sender name|sender address must|sender address does|send from this|" +
+			"send from address|not allowed to send from|not authorized to send from|authorized to send from|not allowed to send mail|" +
+			"allowed to use this sender|use this sender|use this domain|authorized to use this mailbox|rejecting spoof*|not registered|" +
+			"allowed to send as|verification failed for|remote ip check|black mail address|mail address invalid|sender format|" +
+			"expediteur|emetteur|absender*|remitente|отправител*|送信者|差出人|発信元|送信元アドレス|送信元メール|发件人|" +
+			"sender address"},
 		not: "too many|recipient address rejected|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, say: []string{"relaying disallowed as|disallowed as|sender"}, code: "5 none", not: "command|" +
 		"syntax|helo|need|nested|already"},
@@ -186,8 +186,9 @@ var recipientRules = []rule{
 		"no longer accepts|user reject|invalid recipient address|configuration"},
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556"},
 
-	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|temporarily unavailable|" +
-		"mailbox busy|mailbox locked|temporar*|deferred|mailbox temporarily"}, not: "user unknown|relay*"},
+	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|service is unavailable|" +
+		"service unavailable|temporarily unavailable|mailbox busy|mailbox locked|temporar*|deferred|mailbox temporarily"}, not: "user unknown|" +
+		"relay*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{
 		"user unknown|unknown user|userunknown|user not found|user not exist*|user .. not exist|user doesnt exist|user invalid|" +
 			"invalid user|user is unknown|user not known|user .. unknown|user suspended|user reject*|user disabled|user is disabled|" +
@@ -222,10 +223,10 @@ var recipientRules = []rule{
 var relayRules = []rule{
 	{is: upstream.ClassRelayDeniedIP, in: smtp, say: []string{
 		"relay*|relais|relayed|rcpthosts|mail gate|not a gateway|gateway|not local host|third party|local user only|local users only|" +
-			"local domains only|non accepted|outsiders|handle mail for|handle email for|forbidden by your ip|server use forbidden|" +
-			"use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|user not local|~addr not local|" +
-			"ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|weiterleitung|from your location|" +
-			"your location|from your network|this network|open relay|non local"},
+			"local domains only|non accepted|outsiders|our network|our customers|outside domains|handle mail for|handle email for|" +
+			"forbidden by your ip|server use forbidden|use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|" +
+			"user not local|~addr not local|ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|" +
+			"weiterleitung|from your location|your location|from your network|this network|open relay|non local"},
 		not: "temporary lookup|lookup"},
 	{is: upstream.ClassRelayDeniedIP, in: smtp, enh: "5.7.64 5.7.54 5.7.367"},
 	{is: upstream.ClassRelayDeniedIP, in: rcpt, code: "551 513 571"},

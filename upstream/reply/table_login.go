@@ -19,8 +19,8 @@ var unlockRules = []rule{
 			"送信の前に|送信する前に|先收信|先收取"},
 		not: "spam folder|junk|client settings"},
 
-	// Mail.ru and others ask for TLS and a password in one breath: TLS first,
-	// as without it no password leaves.
+	// TLS stands before every other thing about logins, as no password leaves
+	// without it.
 	{is: upstream.ClassTLSRequired, in: smtp, code: "538 523 5 4 none", say: []string{
 		"issue .. starttls|starttls .. first|starttls command|require* .. starttls|starttls .. required|starttls .. before|" +
 			"use starttls|require* starttls|must .. starttls"},
@@ -61,7 +61,7 @@ var unlockRules = []rule{
 			"security defaults|conditional access|meet the criteria|parol prilozheniya|пароль приложения|пароль для внешнего|" +
 			"less secure|modern auth*|oauth|oauth2|xoauth|xoauth2|oauthbearer|access rights to this service|アプリパスワード|" +
 			"アプリ用パスワード|アプリ固有|2段階認証|二段階認証|授权码|独立密码|专用密码|client authorization password"},
-		not: "not supported|unsupported|unrecognized|mechanism .. not"},
+		not: "not supported|no longer supported|unsupported|unrecognized|mechanism .. not"},
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: auth, say: []string{
 		"authorization code|auth code|account is abnormal|service is not open|no permission|password with authentication is disabled|" +
 			"authentication with password|not enabled for smtp|smtp access|enable smtp|smtp service is not"}},
@@ -160,7 +160,8 @@ var authRules = []rule{
 			"relayed thru this|authenticate* .. or|authenticate* to"},
 		not: "same|must be the same|equal|match*|conform|" + spf + "|level|policy|gmail requires|sender is unauthenticated|" +
 			"user is not|mechanism|invalid credentials|owned"},
-	{is: upstream.ClassAuthRequired, in: smtp, say: []string{"認証|ログイン", "必要|されていません|してください|行って|行われて|設定|未認証|お願い|要求|していません"}, not: "送信ドメイン認証|一致|異な"},
+	{is: upstream.ClassAuthRequired, in: smtp, say: []string{"認証|ログイン", "必要|されていません|してください|行って|行われて|" +
+		"設定|未認証|お願い|要求|していません|されていない|していない"}, not: "送信ドメイン認証|一致|異な"},
 	{is: upstream.ClassAuthRequired, in: connect | ehlo | mail | rcpt | data, say: []string{"permission* to submit|relay check local|" +
 		"not authorized to submit|not authorised to submit|outside our network"}, not: spf},
 	{is: upstream.ClassAuthRequired, in: mail | rcpt | data, say: []string{"client host rejected access denied|client host rejected .. access denied"}, not: lists},

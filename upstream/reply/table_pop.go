@@ -34,14 +34,15 @@ var popRules = []rule{
 		not: "invalid logon"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{
 		"account|user|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
-		off + "|not enabled|isnt enabled|not allowed to use|not permitted to use|not active|not activated|upgrade|not open|利用できません|有効になって"},
+		off + "|not enabled|not have .. access|access enabled|isnt enabled|not allowed to use|not permitted to use|not active|" +
+			"not activated|upgrade|not open|利用できません|有効になって"},
 		not: "database|mailbox|maildrop|mail drop|lock busy|maillock|cleartext|plaintext|session|auth* fail*|command|another|使用中|メールボックス"},
 	{is: upstream.ClassMechanismUnsupported, in: pop, say: []string{
 		"mechanism|sasl|auth type|authentication type|authentication method|apop|user login|auth command|認証方式",
 		"not|unsupported|unrecognized|unknown|invalid|must use|use apop|disabled|only|サポート|対応して"}, not: "password|incorrect|fail*"},
 
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|" +
-		"password expired|password has expired"}, not: "fatal|database|internal|error|shutting|limit"},
+		"password expired|password has expired"}, not: "fatal|database|internal|error|no such|unknown|shutting|limit"},
 
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{
 		"mailbox|maildrop|mail drop|maillock|mail box|mbox|spool|lock|session|inbox|postfach|boite|buzon|メールボックス|メイルボックス|邮箱|ящик",
@@ -59,9 +60,10 @@ var popRules = []rule{
 		"sys temp|temporar*|try again|try later|later|busy|unavailable|not available|internal|system error|system problem|" +
 			"server error|out of memory|could not be opened|cannot be opened|unable to open|cannot open|cant open|cannot access|" +
 			"unable to access|couldnt|could not|could not open|many connections|too many connections|maximum number of connections|" +
-			"connection limit|maintenance|cannot connect|connection refused|shutting|quota|disk|i o error|io error|crashed|" +
-			"has no home|no home|home maildir|maildir|chdir|unable to scan|timeout|timed out|ldap|database|backend|unable to copy|" +
-			"一時的|メンテナンス|混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|plus tard"}},
+			"connection limit|maintenance|繁忙|稍后|稍候|cannot connect|connection refused|shutting|quota|disk|i o error|" +
+			"io error|crashed|has no home|no home|home maildir|maildir|chdir|unable to scan|timeout|timed out|ldap|database|" +
+			"backend|unable to copy|一時的|メンテナンス|混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|" +
+			"plus tard"}},
 
 	{is: upstream.ClassOther, in: popGreeting},
 	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{
