@@ -57,6 +57,9 @@ func (t boundTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("%w: more than %d octets", ErrTokenEndpoint, maxAnswer)
 	}
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		resp.Header.Set("Content-Type", "application/json") // some say text/plain
+	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
