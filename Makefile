@@ -1,0 +1,56 @@
+# Melon's commands for people who build it. `make` alone lists them.
+#
+#   make run        build Melon and show it at work on the provider in a box
+#   make test       install what the tests need, then run every test
+#   make lint       gofmt, vet, staticcheck, govulncheck
+#   make cross      build for linux, darwin and windows, amd64 and arm64
+#   make bench      figures beside what a person would run instead
+#   make fuzz       every fuzz target for FUZZTIME each (default 1m)
+
+GO       ?= go
+FUZZTIME ?= 1m
+
+# Tests that need more than Go carry one of these build tags.
+TAGS := realmail desktop
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+.PHONY: help run build test unit integration packages-for-tests lint cross bench fuzz
+
+help:
+	@sed -n 's/^#  *make/  make/p' Makefile
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/melon ./cmd/melon
+
+run: build
+	./bin/melon demo
+
+test: packages-for-tests unit integration
+
+packages-for-tests:
+	.ci/packages
+
+unit:
+	$(GO) vet ./...
+	$(GO) test -race -shuffle=on ./...
+
+integration:
+	$(GO) vet -tags "$(TAGS)" ./...
+	$(GO) test -shuffle=on -tags "$(TAGS)" -run 'Real|Desktop' ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above are not formatted" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	.ci/vulncheck $(GOVULNCHECK)
+
+cross:
+	.ci/cross
+
+bench:
+	$(GO) run ./packaging/bench
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"melon/proxy/config"
+)
+
+// graceful is how long `run` finishes or spools what is in flight when it is
+// told to stop.
+const graceful = 10 * time.Second
+
+func (c *cli) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "the relay in the foreground",
+		Long: `Runs the relay: listeners, outbox and control API. Prints one line for each
+address it listens on, then "ready", on standard error.
+
+SIGINT, SIGTERM  stop accepting, finish or spool what is in flight within 10 s
+SIGHUP           read the configuration again; a bad one is refused, the old one stays`,
+		Args: cobra.NoArgs,
+	}
+	level := cmd.Flags().String("log-level", "", "`LEVEL`: trace, debug, info, warn or error; trace shows both conversations with secrets masked; default: the configuration's log.level (info)")
+	cmd.RunE = c.do(func(cmd *cobra.Command, _ []string) error {
+		if _, ok := levels[*level]; !ok && *level != "" {
+			return &failure{exitUsage, fmt.Errorf("--log-level %s: write trace, debug, info, warn or error", *level)}
+		}
+		return c.runRelay(cmd.Context(), *level)
+	})
+	return cmd
+}
+
+func (c *cli) runRelay(ctx context.Context, logLevel string) error {
+	p, err := c.paths()
+	if err != nil {
+		return err
+	}
+	cfg, err := c.loadConfig(p)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	setLevel := func(configured string) {
+		if logLevel != "" {
+			configured = logLevel
+		}
+		level.Set(levels[configured])
+	}
+	setLevel(cfg.Log.Level)
+	log, logFile, err := openLog(cfg.Log, level, c.stderr)
+	if err != nil {
+		return err
+	}
+	if logFile != nil {
+		defer logFile.Close()
+	}
+	// The signals are caught before anything starts, so that none is missed.
+	ctx, unstop := signal.NotifyContext(ctx, stopSignals...)
+	defer unstop()
+	hup := make(chan os.Signal, 1)
+	if len(reloadSignals) > 0 {
+		signal.Notify(hup, reloadSignals...)
+		defer signal.Stop(hup)
+	}
+	d, err := startDaemon(cfg, daemonOptions{Paths: p, Lang: c.language(cfg.Language), Log: log})
+	if err != nil {
+		return err
+	}
+	c.greet(cfg, p, d)
+	for {
+		select {
+		case <-hup:
+			if err := d.Reload(); err == nil {
+				setLevel(d.config.Config().Log.Level)
+			}
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	unstop() // a second signal ends the process at once
+	log.Info("stopping")
+	end, cancel := context.WithTimeout(context.Background(), graceful)
+	defer cancel()
+	d.stop(end)
+	return nil
+}
+
+// greet prints the addresses and, on a first start, what to do next.
+func (c *cli) greet(cfg *config.Config, p config.Paths, d *daemon) {
+	for _, a := range d.smtp.Addresses() {
+		fmt.Fprintf(c.stderr, "listening %s %s\n", a.Kind, a.Addr)
+	}
+	if !d.smtp.Enforced() && cfg.Listen.Allow == config.AllowSameUser {
+		d.log.Warn("this platform does not tell which user connects: every local process may")
+	}
+	for _, s := range cfg.SecretProblems() {
+		d.log.Warn("a secret cannot be read; its account needs attention", "account", s.Account, "problem", s.Problem.Error())
+	}
+	for _, s := range d.outbox.Problems() {
+		d.log.Warn(s.Sentence, "id", s.ID, "error", s.Err)
+	}
+	if len(cfg.Accounts) == 0 {
+		fmt.Fprintf(c.stderr, `
+No account is set up yet. Mail is accepted and kept until there is one.
+Add yours with:    melon account add YOU@YOUR-PROVIDER
+or write it into:  %s   (melon help config)
+See it work with:  melon demo
+
+`, p.Config)
+	}
+	fmt.Fprintln(c.stderr, "ready")
+}
+
+// readUpTo reads at most n octets.
+func readUpTo(r io.Reader, n int64) ([]byte, error) { return io.ReadAll(io.LimitReader(r, n)) }

@@ -1,0 +1,375 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"melon/proxy/config"
+	"melon/proxy/control"
+	"melon/proxy/control/api"
+	"melon/proxy/deliver"
+	"melon/proxy/outbox"
+	"melon/proxy/route"
+	"melon/proxy/smtpin"
+	"melon/upstream"
+	"melon/upstream/auth"
+	"melon/upstream/dial"
+	"melon/upstream/network"
+	"melon/upstream/relay"
+	"melon/upstream/reply"
+	"melon/upstream/trace"
+)
+
+// daemon is every part of a running relay, in the order in which they start.
+// Each may use those above it, none those below.
+type daemon struct {
+	paths   config.Paths
+	lang    string
+	log     *slog.Logger
+	journal *control.Journal
+	config  *config.Holder
+	router  atomic.Pointer[route.Router] // of config
+	secrets *auth.Secrets
+	watcher *network.Watcher
+	relay   *relay.Relay
+	outbox  *outbox.Outbox
+	deliver *deliver.Deliverer
+	smtp    *smtpin.Server
+	control *control.Server
+
+	events   sync.WaitGroup // follows watcher's events
+	mu       sync.Mutex
+	problems []string // about the configuration; guarded by mu
+}
+
+// daemonOptions is what a daemon is made of besides its configuration.
+type daemonOptions struct {
+	Paths config.Paths
+	Lang  string // "en" or "ja"
+	Log   *slog.Logger
+	// Dialer makes the connections to providers; the demo's trusts its lab.
+	Dialer *dial.Dialer
+	// Secrets; nil: the system's.
+	Secrets *auth.Secrets
+}
+
+// startDaemon builds and starts every part. Stop ends it. After an error
+// nothing is left running.
+func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
+	d := &daemon{
+		paths: o.Paths, lang: o.Lang, log: o.Log, secrets: o.Secrets,
+		journal: control.NewJournal(time.Now), config: config.NewHolder(cfg),
+	}
+	d.router.Store(route.New(cfg))
+	defer func() {
+		if err != nil {
+			stopped, cancel := context.WithCancel(context.Background())
+			cancel()
+			d.stop(stopped)
+		}
+	}()
+	if err := os.MkdirAll(o.Paths.State, 0o700); err != nil {
+		return nil, fmt.Errorf("the state directory: %w", err)
+	}
+	if d.secrets == nil {
+		d.secrets = &auth.Secrets{}
+	}
+	if d.watcher, err = network.New(network.Options{}); err != nil {
+		return nil, fmt.Errorf("watching the network: %w", err)
+	}
+	if err := d.startUpstream(o); err != nil {
+		return nil, err
+	}
+	if err := d.startProxy(cfg); err != nil {
+		return nil, err
+	}
+	l, err := control.Listen(o.Paths.Socket)
+	if err != nil {
+		return nil, fmt.Errorf("the control socket: %w", err)
+	}
+	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox}, Journal: d.journal, Log: d.log})
+	d.events.Go(d.followNetwork)
+	d.smtp.Start()
+	return d, nil
+}
+
+// startUpstream builds the provider's side.
+func (d *daemon) startUpstream(o daemonOptions) (err error) {
+	dialer := o.Dialer
+	if dialer == nil {
+		dialer = &dial.Dialer{}
+	}
+	dialer.Offline = func() bool { return !d.watcher.State().Online }
+	if d.log.Enabled(context.Background(), levelTrace) {
+		dialer.Trace = func(t dial.Target, l trace.Line) {
+			d.log.Log(context.Background(), levelTrace, l.String(), "account", t.Account, "server", t.Server.Addr())
+		}
+	}
+	d.relay, err = relay.New(relay.Options{
+		Dialer: dialer, Secrets: d.secrets,
+		Network:  d.watcher.State,
+		StateDir: o.Paths.State, Log: d.log,
+	})
+	return err
+}
+
+// startProxy builds the app's side.
+func (d *daemon) startProxy(cfg *config.Config) (err error) {
+	d.outbox, err = outbox.Open(filepath.Join(d.paths.State, "outbox"), outbox.Options{
+		Sender:   sender{d},
+		Settings: outboxSettings(cfg, d.lang),
+		Account:  func(name string) outbox.AccountInfo { return d.accountInfo(name) },
+		Owns:     func(account, address string) bool { return d.router.Load().Owns(account, address) },
+		Explain:  func(e *upstream.Error, lang string) string { return reply.Line(e, lang) },
+		OnEvent:  d.outboxEvent,
+		Log:      d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.deliver = deliver.New(deliver.Options{
+		Relay: relayAdapter{d.relay}, Outbox: d.outbox,
+		Settings: func() deliver.Settings {
+			return deliver.Settings{
+				Config: d.config.Config(), Router: d.router.Load(),
+				Network: d.watcher.State(), Paused: d.outbox.Snapshot().Paused,
+			}
+		},
+		Observe: d.messageEvent, Log: d.log,
+	})
+	so := smtpin.Options{
+		Handler: d.deliver,
+		Listen: smtpin.Listen{
+			SMTP: cfg.Listen.SMTP, SMTPS: cfg.Listen.SMTPS, StartTLS: cfg.Listen.StartTLS,
+			CertFile: cfg.Listen.TLS.Cert, KeyFile: cfg.Listen.TLS.Key, StateDir: d.paths.State,
+		},
+		Login:   smtpin.Login{Mode: smtpin.LoginMode(cfg.Listen.Login), Password: d.localPassword},
+		Allow:   smtpin.Allow(cfg.Listen.Allow),
+		Limits:  smtpin.Limits{Message: cfg.Listen.MaxMessage},
+		Explain: func(e *upstream.Error) string { return reply.Line(e, "en") },
+		Log:     d.log,
+	}
+	if cfg.Listen.SMTPDefault {
+		so.Listen.SMTP = nil
+	}
+	if d.log.Enabled(context.Background(), levelTrace) {
+		so.Trace = func(conn string, l trace.Line) {
+			d.log.Log(context.Background(), levelTrace, l.String(), "app", conn)
+		}
+	}
+	d.smtp, err = smtpin.New(so)
+	return err
+}
+
+// stop ends every part in reverse order: no new connections, then what is in
+// flight is finished or spooled until ctx ends.
+func (d *daemon) stop(ctx context.Context) {
+	if d.smtp != nil {
+		if err := d.smtp.Shutdown(ctx); err != nil {
+			d.log.Warn("connections were cut at the end", "error", err)
+		}
+	}
+	if d.deliver != nil {
+		d.deliver.Close(ctx)
+	}
+	if d.control != nil {
+		if err := d.control.Close(ctx); err != nil {
+			d.log.Warn("control connections were cut at the end", "error", err)
+		}
+	}
+	if d.outbox != nil {
+		if err := d.outbox.Close(); err != nil {
+			d.log.Error("the outbox could not be closed", "error", err)
+		}
+	}
+	if d.relay != nil {
+		if err := d.relay.Close(); err != nil {
+			d.log.Error("the relay could not be closed", "error", err)
+		}
+	}
+	if d.watcher != nil {
+		if err := d.watcher.Close(); err != nil {
+			d.log.Error("the network watcher could not be closed", "error", err)
+		}
+	}
+	d.events.Wait()
+}
+
+// followNetwork tells everybody when the network or the clock changed.
+func (d *daemon) followNetwork() {
+	for e := range d.watcher.Events() {
+		switch e.Kind {
+		case network.Changed:
+			d.log.Info("the network changed", "online", e.State.Online, "interface", e.State.Interface)
+			d.relay.NetworkChanged()
+			if e.State.Online {
+				d.outbox.NetworkChanged()
+			}
+		case network.Resumed:
+			d.log.Info("the machine slept")
+			d.relay.Resumed()
+			d.outbox.Resumed()
+		case network.ClockBack, network.ClockForward:
+			d.log.Info("the clock was set")
+			d.relay.Resumed()
+			d.outbox.ClockChanged()
+		}
+		d.journal.Add(api.Event{Kind: "relay", Text: "network or clock changed"})
+	}
+}
+
+// Reload puts the configuration file in force again. It keeps the old one when
+// the new one is bad.
+func (d *daemon) Reload() error {
+	old := d.config.Config()
+	err := d.config.Reload(d.paths.Config)
+	if errors.Is(err, fs.ErrNotExist) && !d.paths.ConfigGiven {
+		err = nil // still no file: still an empty configuration
+	}
+	if err != nil {
+		d.setProblems("the configuration was not taken, the old one is in force: " + err.Error())
+		d.log.Error("the configuration was not taken; the old one is in force", "error", err)
+		return err
+	}
+	d.setProblems()
+	cfg := d.config.Config()
+	d.router.Store(route.New(cfg))
+	d.outbox.Configure(outboxSettings(cfg, d.lang))
+	for _, a := range cfg.Accounts {
+		if before, ok := old.Account(a.Name); !ok || !sameAccount(before, a) {
+			d.clear(a.Name)
+		}
+	}
+	d.clear("") // mail that no account carried
+	if !sameListen(old.Listen, cfg.Listen) || old.Control != cfg.Control {
+		d.setProblems("new addresses and logins under listen: and control: take effect at the next start")
+		d.log.Warn("listen and control take effect at the next start")
+	}
+	d.log.Info("the configuration was read", "file", d.paths.Config, "accounts", len(cfg.Accounts))
+	d.journal.Add(api.Event{Kind: "relay", Text: "configuration read"})
+	return nil
+}
+
+// clear ends an account's attention everywhere.
+func (d *daemon) clear(account string) {
+	if account != "" {
+		d.relay.Clear(account)
+	}
+	if err := d.outbox.AccountCleared(account); err != nil {
+		d.log.Error("messages could not be made due", "account", account, "error", err)
+	}
+}
+
+func (d *daemon) setProblems(p ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.problems = p
+}
+
+// localPassword is the password that apps log in with, "" when none is set.
+func (d *daemon) localPassword(ctx context.Context) (string, error) {
+	ref := d.config.Config().Listen.Password
+	if ref.IsZero() {
+		return "", nil
+	}
+	return d.secrets.Get(ctx, ref)
+}
+
+// accountInfo is what the outbox needs to know of an account.
+func (d *daemon) accountInfo(name string) outbox.AccountInfo {
+	a, _ := d.config.Config().Account(name)
+	return outbox.AccountInfo{Connections: a.Connections}
+}
+
+func outboxSettings(cfg *config.Config, lang string) outbox.Settings {
+	return outbox.Settings{Retry: cfg.Outbox.Retry, Expire: cfg.Outbox.Expire, History: cfg.Outbox.History, Language: lang}
+}
+
+// relayAdapter gives deliver the relay in the words it asks for.
+type relayAdapter struct{ *relay.Relay }
+
+func (r relayAdapter) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope) deliver.Upstream {
+	return upstreamAdapter{r.Relay.Begin(ctx, accounts, env, relay.BeginOptions{Live: true})}
+}
+
+type upstreamAdapter struct{ *relay.Transaction }
+
+func (u upstreamAdapter) Rcpt(rc upstream.Recipient) deliver.Verdict { return u.Transaction.Rcpt(rc) }
+
+// sender makes the outbox's attempts, under the settings of the moment.
+type sender struct{ d *daemon }
+
+func (s sender) Send(ctx context.Context, e outbox.Entry, body upstream.Body) upstream.Result {
+	cfg := s.d.config.Config()
+	accounts := cfg.WithFallback(e.Account)
+	if accounts == nil { // there was none, or it was renamed or removed
+		name, err := s.choose(e, body)
+		if err != nil {
+			return failed(e, err)
+		}
+		accounts = cfg.WithFallback(name)
+	}
+	if accounts == nil {
+		return failed(e, &upstream.Error{Account: e.Account, Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
+			Sentence: "No account is set up for this message yet."})
+	}
+	return s.d.relay.Send(ctx, accounts, e.Envelope, body)
+}
+
+// choose asks the present settings which account carries an entry that has none.
+func (s sender) choose(e outbox.Entry, body upstream.Body) (string, *upstream.Error) {
+	header, err := readHeader(body)
+	if err != nil {
+		return "", upstream.AsError(err, upstream.PhaseConnect)
+	}
+	q := route.Question{From: e.Envelope.From, HeaderFrom: route.HeaderFrom(header), HeaderKnown: true, Network: s.d.watcher.State()}
+	if len(e.Envelope.Recipients) > 0 {
+		q.Recipient = e.Envelope.Recipients[0].Address
+	}
+	a := s.d.router.Load().Choose(q)
+	if a.Err != nil {
+		// Not the provider's word, and to be mended by adding an account: the
+		// message waits.
+		a.Err.Reply = upstream.Reply{}
+		a.Err.Class = upstream.ClassTemporaryLocalProblem
+		return "", a.Err
+	}
+	return a.Account, nil
+}
+
+// readHeader returns the first octets of a message.
+func readHeader(body upstream.Body) ([]byte, error) {
+	r, err := body.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return readUpTo(r, 256<<10)
+}
+
+// failed is the outcome of an attempt that was not made.
+func failed(e outbox.Entry, err *upstream.Error) upstream.Result {
+	res := upstream.Result{Err: err, Account: e.Account}
+	for _, rc := range e.Envelope.Recipients {
+		res.Recipients = append(res.Recipients, upstream.RecipientResult{Recipient: rc, Err: err})
+	}
+	return res
+}
+
+func sameAccount(a, b upstream.Account) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
+
+func sameListen(a, b config.Listen) bool {
+	return slices.Equal(a.SMTP, b.SMTP) && slices.Equal(a.SMTPS, b.SMTPS) && a.StartTLS == b.StartTLS &&
+		a.TLS == b.TLS && a.Login == b.Login && a.Allow == b.Allow && a.MaxMessage == b.MaxMessage &&
+		strings.EqualFold(a.Password.Source(), b.Password.Source())
+}
