@@ -15,6 +15,9 @@ import (
 // fromCommand runs a program, without a shell, and returns the first line that
 // it prints. Its input is empty and what it says on standard error is dropped:
 // it may quote the secret. Program and children are killed when time is over.
+//
+// A command that fails is temporary: it may be a password manager that is still
+// locked. One that is not there at all is the person's to mend.
 func (s *Secrets) fromCommand(ctx context.Context, argv []string) (string, error) {
 	limit := s.CommandTimeout
 	if limit <= 0 {
@@ -26,7 +29,8 @@ func (s *Secrets) fromCommand(ctx context.Context, argv []string) (string, error
 	var out head
 	cmd := exec.CommandContext(runCtx, argv[0], argv[1:]...)
 	cmd.Stdout = &out
-	// A child that was left running may hold standard output open.
+	// A child that was left running may hold standard output open (an agent that
+	// the program started): it is not waited for, and lives on.
 	cmd.WaitDelay = time.Second
 	killWithChildren(cmd)
 	err := cmd.Run()
@@ -45,7 +49,8 @@ func (s *Secrets) fromCommand(ctx context.Context, argv []string) (string, error
 	return strings.TrimSuffix(line, "\r"), nil
 }
 
-// head keeps the first maxSecret octets of what is written to it.
+// head keeps the first maxSecret octets of what is written to it and takes the
+// rest, so that the program does not block.
 type head struct{ data []byte }
 
 func (h *head) Write(p []byte) (int, error) {

@@ -32,7 +32,8 @@ type DeviceSignIn struct {
 	answer  *oauth2.DeviceAuthResponse
 }
 
-// BeginDevice asks the provider for a code (RFC 8628 section 3.1).
+// BeginDevice asks the provider for a code (RFC 8628 section 3.1). Its errors are
+// *upstream.Error; ErrNoClient when the provider has no such flow for mail.
 func (o *OAuth) BeginDevice(ctx context.Context, a upstream.Account) (*DeviceSignIn, error) {
 	c, err := o.client(ctx, a)
 	if err != nil {
@@ -62,7 +63,8 @@ func (o *OAuth) BeginDevice(ctx context.Context, a upstream.Account) (*DeviceSig
 	return d, nil
 }
 
-// bound keeps life and interval within reason.
+// bound keeps life and interval within reason: a server's mistake must neither
+// make Wait poll without a pause nor hang for days.
 func (d *DeviceSignIn) bound() {
 	life := deviceLife
 	if !d.answer.Expiry.IsZero() {
@@ -80,7 +82,7 @@ func (d *DeviceSignIn) bound() {
 
 // Wait polls until the person has signed in and the token is stored, the code
 // has expired or was declined, or ctx ends. A server that does not answer is
-// asked again, less often (RFC 8628 section 3.5).
+// asked again, less often (RFC 8628 section 3.5). Errors are *upstream.Error.
 func (d *DeviceSignIn) Wait(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, d.answer.Expiry)
 	defer cancel()

@@ -11,6 +11,11 @@ import (
 	"melon/upstream"
 )
 
+// A secret's file is private when it is a regular file of this user's that
+// nobody else may open: mode 0600 or less, on Windows an access list that names
+// nobody but this user, the system and the administrators. Anything else is not
+// read at all, as what is in it must be taken for known to others.
+
 // fileProblem says why a secret cannot be read, twice: for people far away,
 // without the path, and for the one who edits the configuration.
 type fileProblem struct {
@@ -126,7 +131,7 @@ func writePrivate(path string, data []byte) (err error) {
 	return syncDir(dir)
 }
 
-// removePrivate removes the file durably. The link goes, not what it leads to.
+// removePrivate removes the file durably: it does not come back after a crash. The link goes, not what it leads to.
 func removePrivate(path string) error {
 	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {

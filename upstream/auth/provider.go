@@ -23,7 +23,7 @@ type provider struct {
 	params       map[string]string // more parameters for the authorization request
 }
 
-// knownProvider returns the table's row. tenant is Microsoft's, "common" when
+// knownProvider is the table of providers; it returns one row. tenant is Microsoft's, "common" when
 // empty.
 func knownProvider(name, tenant string) (provider, bool) {
 	switch strings.ToLower(name) {
@@ -39,12 +39,15 @@ func knownProvider(name, tenant string) (provider, bool) {
 			params:       map[string]string{"access_type": "offline", "prompt": "consent"},
 		}, true
 	case "microsoft":
+		// The scope names the mail service, not Graph: a token for one is
+		// refused by the other.
 		return provider{
 			endpoint:     endpoints.AzureAD(tenant),
 			scopes:       []string{"https://outlook.office.com/SMTP.Send", "offline_access"},
 			redirectHost: "localhost",
 		}, true
 	case "yahoo":
+		// "mail-w" is sending; reading is not Melon's business.
 		return provider{
 			endpoint:     endpoints.Yahoo,
 			scopes:       []string{"mail-w"},
@@ -65,7 +68,9 @@ func CheckClient(o upstream.OAuth) error {
 	return err
 }
 
-// resolve overlays the table's row with the account's own settings.
+// resolve overlays the table's row with the account's own settings, and refuses
+// what cannot work or would send a token in clear (RFC 6749 sections 3.1 and 3.2
+// want TLS).
 func resolve(o upstream.OAuth) (provider, error) {
 	bad := func(sentence string) (provider, error) {
 		return provider{}, fail(upstream.ClassAppPasswordOrOAuthRequired, sentence, ErrNoClient)

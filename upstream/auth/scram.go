@@ -20,7 +20,16 @@ const (
 	maxSCRAMMessage = 4096
 )
 
-// scramClient is one SCRAM conversation without channel binding.
+// scramClient is one SCRAM conversation without channel binding (gs2 flag "n",
+// RFC 5802 section 6: Melon does not speak the -PLUS mechanisms):
+//
+//	C: n,,n=user,r=NONCE                    client-first-message
+//	S: r=NONCEnonce,s=SALT,i=4096           server-first-message, bounded here
+//	C: c=biws,r=NONCEnonce,p=PROOF          client-final-message
+//	S: v=SIGNATURE  or  e=invalid-proof     server-final-message
+//	C: (empty)
+//
+// The library computes; this type decides what a server may ask of it.
 type scramClient struct {
 	mech   Mechanism
 	conv   *scram.ClientConversation

@@ -107,6 +107,27 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// TestSignInByName: Microsoft sends the browser back to "localhost", whichever
+// address that is here.
+func TestSignInByName(t *testing.T) {
+	t.Parallel()
+	server := newAuthServer(t)
+	o := newTestOAuth(t, OAuthOptions{Store: &memoryStore{tokens: map[string]Token{}}})
+	a := server.account()
+	a.OAuth.Provider = "microsoft"
+	s := begin(t, o, a, "en")
+	back := server.consent(t, s.URL)
+	if !strings.HasPrefix(back, "http://localhost:"+s.port+"/") {
+		t.Fatalf("sent back to %s", back)
+	}
+	if status, _, _ := get(t, back, nil); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	if err := s.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStrangers: what did not come from the browser that was sent out changes
 // nothing, and the real return still works.
 func TestStrangers(t *testing.T) {
