@@ -2,38 +2,140 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"melon/upstream"
+	"melon/upstream/dial"
+	"melon/upstream/network"
 )
 
-// Secrets finds a password or token where its reference says it is;
-// *auth.Secrets is one.
+// Dialer makes connections; *dial.Dialer is one.
+type Dialer interface {
+	DialFirst(ctx context.Context, targets []dial.Target, stagger time.Duration) (*dial.Conn, error)
+}
+
+// Secrets finds a password where its reference says it is; *auth.Secrets is one.
 type Secrets interface {
 	Get(ctx context.Context, ref upstream.SecretRef) (string, error)
 }
 
-// Options is what a Relay is made of.
+// Tokens hands out OAuth 2.0 access tokens; *auth.OAuth is one.
+type Tokens interface {
+	Token(ctx context.Context, a upstream.Account) (string, error)
+	Reject(account, access string)
+}
+
+// Options is what a Relay is made of. Dialer and Secrets must be set.
 type Options struct {
+	Dialer   Dialer
 	Secrets  Secrets
-	Now      func() time.Time // wall clock; time.Now when nil
-	StateDir string           // where learned facts are kept; "" keeps them in memory
-	Log      *slog.Logger     // nothing is logged when nil
+	Tokens   Tokens               // nil when no account signs in with OAuth
+	Network  func() network.State // the network of the moment; nil is always the same one
+	Now      func() time.Time     // wall clock; time.Now when nil
+	StateDir string               // where learned facts are kept; "" keeps them in memory
+	Log      *slog.Logger         // nothing is logged when nil
+	// Timeout replaces the time-outs of package submit's phase table, nil or 0
+	// keeps them.
+	Timeout func(upstream.Phase) time.Duration
 }
 
 // Relay carries messages for any number of accounts. It is safe for concurrent
 // use. Close ends it.
 type Relay struct {
-	o Options
+	o     Options
+	store *store
+	ctx   context.Context // ends with Close
+	stop  context.CancelFunc
+	wg    sync.WaitGroup // every goroutine of the package
+	// tick orders POP logins and connections: it counts both.
+	tick atomic.Int64
+
+	mu       sync.Mutex
+	closed   bool
+	accounts map[string]*account
+	awake    context.Context // ends when the machine slept
+	sleep    context.CancelCauseFunc
 }
+
+// errSlept is why an attempt was cut after the machine slept.
+var errSlept = errors.New("the machine slept")
 
 // New makes a Relay. It reads what was learned from StateDir; a file there that
 // cannot be understood is put aside, not an error.
-func New(o Options) (*Relay, error) { return &Relay{o: o}, nil }
+func New(o Options) (*Relay, error) {
+	if o.Dialer == nil || o.Secrets == nil {
+		return nil, errors.New("relay: dialer and secrets are needed")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Network == nil {
+		o.Network = func() network.State { return network.State{} }
+	}
+	s, err := openStore(o.StateDir, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	r := &Relay{o: o, store: s, accounts: map[string]*account{}}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.awake, r.sleep = context.WithCancelCause(r.ctx)
+	return r, nil
+}
 
 // Close cuts every transaction and connection and waits for all goroutines.
-func (r *Relay) Close() error { return nil }
+func (r *Relay) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.stop()
+	r.wg.Wait()
+	return nil
+}
+
+// goIfOpen runs f in a goroutine that Close waits for. It reports whether it
+// did: nothing new starts after Close.
+func (r *Relay) goIfOpen(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.wg.Go(f)
+	return true
+}
+
+// account returns the state of the account with these settings. Other settings
+// under the same name begin anew.
+func (r *Relay) account(a upstream.Account) *account {
+	r.mu.Lock()
+	old := r.accounts[a.Name]
+	print := fingerprint(a)
+	if old != nil && old.print == print {
+		r.mu.Unlock()
+		return old
+	}
+	n := newAccount(r, a, print)
+	r.accounts[a.Name] = n
+	r.mu.Unlock()
+	if old != nil {
+		old.dropAll()
+	}
+	return n
+}
+
+// awakeContext ends when the machine sleeps or the Relay closes.
+func (r *Relay) awakeContext() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.awake
+}
 
 // BeginOptions says what kind of transaction it is.
 type BeginOptions struct {
@@ -48,43 +150,54 @@ type BeginOptions struct {
 // transaction ends with the caller's Cancel, with ctx, or with its Result; ctx
 // must outlive the app's own wait when the provider's work shall go on.
 func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
-	return &Transaction{}
+	t := newTransaction(ctx, r, accounts, env, o)
+	started := len(accounts) > 0 && r.goIfOpen(t.run)
+	if !started {
+		t.finish(&upstream.Error{
+			Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
+			Sentence: "There is no account to send with, or Melon is about to end.",
+		}, upstream.Reply{})
+		t.end()
+	}
+	return t
 }
 
 // Send carries a whole message: Begin, Rcpt for each of env.Recipients, Data,
 // and the result.
 func (r *Relay) Send(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, body upstream.Body) upstream.Result {
-	return upstream.Result{}
+	t := r.Begin(ctx, accounts, env, BeginOptions{})
+	for _, rc := range env.Recipients {
+		t.Rcpt(rc)
+	}
+	t.Data(body)
+	return t.Result()
 }
 
 // NetworkChanged shuts every POP window and closes the warm connections.
-func (r *Relay) NetworkChanged() {}
+func (r *Relay) NetworkChanged() {
+	for _, a := range r.all() {
+		a.dropAll()
+	}
+}
 
 // Resumed does the same after the machine slept, and cuts what was under way:
 // deadlines stand still during sleep.
-func (r *Relay) Resumed() {}
-
-// Clear ends the named account's attention: the next transaction tries it.
-func (r *Relay) Clear(name string) {}
-
-// State is how an account does.
-type State string
-
-// The values of AccountStatus.State.
-const (
-	StateUnknown   State = "unknown"   // not used yet, or its settings are new
-	StateReady     State = "ready"     // the last attempt went well
-	StateSending   State = "sending"   // a transaction is under way
-	StateAttention State = "attention" // the person has to do something
-)
-
-// AccountStatus is what is known about an account.
-type AccountStatus struct {
-	State          State
-	Auth           string          // the method last used, "" when none was yet
-	RelayOpenUntil *time.Time      // end of the POP window on this network, nil when shut
-	LastError      *upstream.Error // of the last attempt, nil after a success
+func (r *Relay) Resumed() {
+	r.mu.Lock()
+	r.sleep(errSlept)
+	r.awake, r.sleep = context.WithCancelCause(r.ctx)
+	r.mu.Unlock()
+	r.NetworkChanged()
 }
 
-// Status returns what is known about the named account.
-func (r *Relay) Status(name string) AccountStatus { return AccountStatus{State: StateUnknown} }
+func (r *Relay) all() []*account {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*account
+	for _, a := range r.accounts {
+		list = append(list, a)
+	}
+	return list
+}
+
+func (r *Relay) networkKey() string { return r.o.Network().Key() }

@@ -1,37 +1,104 @@
 package relay
 
 import (
+	"context"
+	"io"
+	"sync"
+
 	"melon/upstream"
+	"melon/upstream/submit"
 )
 
-// Transaction is one message on its way. Rcpt and Data never block; the
+// Transaction is one message on its way. Rcpt, Data and Cancel never block; the
 // outcome is awaited on Done or on a recipient's Verdict. Its methods are safe
 // for concurrent use.
 type Transaction struct {
-	done chan struct{}
-	res  upstream.Result
+	r        *Relay
+	accounts []upstream.Account
+	env      upstream.Envelope
+	o        BeginOptions
+	ctx      context.Context // of the whole; end ends it
+	end      context.CancelFunc
+	prep     context.Context // of all that happens before the envelope; Cancel ends it
+	endPrep  context.CancelFunc
+	done     chan struct{}
+
+	mu        sync.Mutex
+	rcpts     []*Verdict
+	body      upstream.Body
+	cancelled bool
+	more      chan struct{}    // closed and replaced when there is more to send
+	readers   map[*reader]bool // open readers of the body, which Cancel closes
+	res       upstream.Result  // whole when done is closed
 }
 
 // Verdict is one recipient's outcome at RCPT.
 type Verdict struct {
+	rc   upstream.Recipient
 	done chan struct{}
-	res  upstream.RecipientResult
+	told bool                      // done is closed
+	res  upstream.RecipientResult  // as told
+	last *upstream.RecipientResult // of the latest attempt, nil while it has not been answered
+}
+
+func newTransaction(ctx context.Context, r *Relay, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
+	t := &Transaction{
+		r: r, accounts: accounts, env: env, o: o, done: make(chan struct{}),
+		more: make(chan struct{}), readers: map[*reader]bool{},
+	}
+	t.ctx, t.end = context.WithCancel(ctx)
+	t.prep, t.endPrep = context.WithCancel(t.ctx)
+	return t
 }
 
 // Rcpt adds a recipient. The order of calls is the order of the envelope. After
 // Data or the transaction's end the recipient's verdict is an error.
-func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict { return &Verdict{} }
+func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict {
+	v := &Verdict{rc: rc, done: make(chan struct{})}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.body != nil || t.cancelled || t.overLocked() {
+		e := t.res.Err
+		if e == nil {
+			e = errOver()
+		}
+		v.tell(upstream.RecipientResult{Recipient: rc, Err: e})
+		return v
+	}
+	t.rcpts = append(t.rcpts, v)
+	t.wakeLocked()
+	return v
+}
 
 // Data ends the list of recipients and hands over the body, which is sent as
 // it grows and read again from the start when another attempt is made. The
 // body must stay readable until Done. The message goes to every recipient that
 // was taken; a caller that wants nothing sent after a refusal cancels instead.
-func (t *Transaction) Data(b upstream.Body) {}
+func (t *Transaction) Data(b upstream.Body) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.body == nil && !t.cancelled {
+		t.body = b
+		t.wakeLocked()
+	}
+}
 
 // Cancel ends the transaction without sending the message: a body under way is
 // cut so that it cannot be taken for whole. It has no effect after Done, and
 // none on a message whose last byte has left. It does not wait.
-func (t *Transaction) Cancel() {}
+func (t *Transaction) Cancel() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cancelled || t.overLocked() {
+		return
+	}
+	t.cancelled = true
+	t.wakeLocked()
+	t.endPrep()
+	for r := range t.readers {
+		r.ReadCloser.Close()
+	}
+}
 
 // Done is closed when the outcome is known.
 func (t *Transaction) Done() <-chan struct{} { return t.done }
@@ -47,3 +114,171 @@ func (v *Verdict) Done() <-chan struct{} { return v.done }
 // Result waits for Done and returns the verdict. Err is nil when the provider
 // took the recipient; the message itself may still be refused at its end.
 func (v *Verdict) Result() upstream.RecipientResult { <-v.done; return v.res }
+
+func (v *Verdict) tell(res upstream.RecipientResult) {
+	if !v.told {
+		v.res, v.told = res, true
+		close(v.done)
+	}
+}
+
+func errOver() *upstream.Error {
+	return &upstream.Error{
+		Phase: upstream.PhaseRcpt, Class: upstream.ClassTemporaryLocalProblem,
+		Sentence: "The transaction is already over.",
+	}
+}
+
+func (t *Transaction) wakeLocked() {
+	close(t.more)
+	t.more = make(chan struct{})
+}
+
+func (t *Transaction) overLocked() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run carries the message: by the first account, then, where that is allowed, by
+// its fallbacks. It owns the transaction's one goroutine.
+func (t *Transaction) run() {
+	stop := context.AfterFunc(t.r.ctx, t.end)
+	defer func() { stop(); t.end() }()
+	var last *upstream.Error
+	for i, settings := range t.accounts {
+		c := newCarrier(t, settings, i < len(t.accounts)-1)
+		reply, err := c.carry()
+		t.mu.Lock()
+		t.res.Account, t.res.Auth, t.res.Host = settings.Name, c.auth, c.host
+		cancelled := t.cancelled
+		t.mu.Unlock()
+		if err == nil {
+			t.finish(nil, reply)
+			return
+		}
+		if last == nil || !fallsBack(err) {
+			last = err // the first account's reason says more than that a fallback is away too
+		}
+		if cancelled || t.ctx.Err() != nil || !fallsBack(err) {
+			break
+		}
+	}
+	t.finish(last, upstream.Reply{})
+}
+
+// finish settles what is not settled yet and closes done.
+func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.res.Err, t.res.Reply = e, reply
+	for _, v := range t.rcpts {
+		res := upstream.RecipientResult{Recipient: v.rc, Err: e}
+		if v.last != nil {
+			res = *v.last
+			if res.Err == nil {
+				res.Err = e
+			}
+		}
+		t.res.Recipients = append(t.res.Recipients, res)
+		v.tell(res)
+	}
+	close(t.done)
+}
+
+// feed is one attempt's view of the transaction: a submit.Feed.
+type feed struct {
+	t *Transaction
+	c *carrier
+}
+
+// Next implements submit.Feed.
+func (f feed) Next(n int) submit.Supply {
+	t := f.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := submit.Supply{Cancelled: t.cancelled, More: t.more}
+	for _, v := range t.rcpts[n:] {
+		s.Recipients = append(s.Recipients, v.rc)
+	}
+	if t.body != nil {
+		s.Body = cuttable{t.body, t}
+	}
+	return s
+}
+
+// Verdict implements submit.Feed. A refusal that is not the last word is not
+// told: the message goes another way.
+func (f feed) Verdict(i int, r upstream.Reply, e *upstream.Error) bool {
+	if e != nil && f.c.another(e) {
+		return false
+	}
+	t := f.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.rcpts[i]
+	v.last = &upstream.RecipientResult{Recipient: v.rc, Reply: r, Err: e}
+	v.tell(*v.last)
+	return true
+}
+
+// cuttable is a body whose readers Cancel can close.
+type cuttable struct {
+	upstream.Body
+	t *Transaction
+}
+
+func (b cuttable) Open() (io.ReadCloser, error) {
+	b.t.mu.Lock()
+	defer b.t.mu.Unlock()
+	if b.t.cancelled {
+		return nil, upstream.ErrBodyAborted
+	}
+	r, err := b.Body.Open()
+	if err != nil {
+		return nil, err
+	}
+	w := &reader{r, b.t}
+	b.t.readers[w] = true
+	return w, nil
+}
+
+type reader struct {
+	io.ReadCloser
+	t *Transaction
+}
+
+// Read implements io.Reader. What a cancelled transaction reads is never whole,
+// even if the last octet was read just before.
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	if r.t.cancelled {
+		return 0, upstream.ErrBodyAborted
+	}
+	return n, err
+}
+
+func (r *reader) Close() error {
+	r.t.mu.Lock()
+	delete(r.t.readers, r)
+	r.t.mu.Unlock()
+	return r.ReadCloser.Close()
+}
+
+// refusedForGood returns a recipient's refusal that asks for the person although
+// the message went to others, or nil.
+func (t *Transaction) refusedForGood() *upstream.Error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v := range t.rcpts {
+		if v.last != nil && v.last.Err != nil && v.last.Err.Kind() == upstream.KindPerson {
+			return v.last.Err
+		}
+	}
+	return nil
+}

@@ -59,10 +59,11 @@ type Client struct {
 	ended chan struct{}
 	asked bool
 
-	pending []step // commands that have left and are not answered
-	dirty   bool   // a transaction is open at the server: RSET comes first
-	botched bool   // I/O or syntax error: never to be used again
-	expired bool   // the connection was closed because a time-out passed
+	pending []step    // commands that have left and are not answered
+	dirty   bool      // a transaction is open at the server: RSET comes first
+	botched bool      // I/O or syntax error: never to be used again
+	expired bool      // the connection was closed because a time-out passed
+	heard   time.Time // when the server last answered
 }
 
 // answer is what the reader found.
@@ -135,6 +136,9 @@ func (c *Client) Close() error {
 	<-c.ended
 	return err
 }
+
+// Heard returns when the server last answered.
+func (c *Client) Heard() time.Time { return c.heard }
 
 // Usable reports whether another transaction may be started.
 func (c *Client) Usable() bool { return !c.botched && len(c.pending) == 0 }
@@ -219,6 +223,7 @@ func (c *Client) take(a answer) (step, error) {
 	}
 	s := c.pending[0]
 	c.pending = c.pending[1:]
+	c.heard = time.Now()
 	if a.raw.code == 421 {
 		// RFC 5321 section 3.8: the server closes the connection.
 		c.botched = true

@@ -40,7 +40,7 @@ func TestAmbiguous(t *testing.T) {
 			}
 			c := open(t, play(t, server...), o)
 			defer c.Close()
-			out := c.Transact(context.Background(), envelope, feed(letter, addrA), TransactOptions{OneFlight: true})
+			out := c.Transact(context.Background(), envelope, feed(letter, addrA), TransactOptions{OneFlight: time.Minute})
 			if out.Err == nil || !out.Err.Ambiguous || out.Err.Phase != upstream.PhaseDataEnd || out.Err.Kind() != upstream.KindTemporary {
 				t.Errorf("got %+v, %v", out.Err, out.Reply)
 			}
@@ -77,7 +77,7 @@ func TestSafe(t *testing.T) {
 			body := newPipeBody()
 			go func() { io.WriteString(body.w, string(letter)+strings.Repeat("x", 2*bufferSize)) }() // never ends
 			defer body.w.Close()
-			out := c.Transact(context.Background(), envelope, feed(body, addrA), TransactOptions{OneFlight: true})
+			out := c.Transact(context.Background(), envelope, feed(body, addrA), TransactOptions{OneFlight: time.Minute})
 			if out.Err == nil || out.Err.Ambiguous || out.Err.Kind() != upstream.KindTemporary || c.Usable() {
 				t.Errorf("got %+v, usable %v", out.Err, c.Usable())
 			}
@@ -92,7 +92,7 @@ func TestFlightIsOneWrite(t *testing.T) {
 	c := open(t, s, testOptions())
 	writes := 0
 	s.conn.writes = &writes
-	out := c.Transact(context.Background(), envelope, feed(letter, addrA), TransactOptions{OneFlight: true})
+	out := c.Transact(context.Background(), envelope, feed(letter, addrA), TransactOptions{OneFlight: time.Minute})
 	if out.Err != nil || writes != 1 {
 		t.Errorf("%d writes, %v", writes, out.Err)
 	}
@@ -149,7 +149,7 @@ func TestStopAndCancelLeaveACleanLine(t *testing.T) {
 			if out.Err == nil || out.Stopped != (name == "stopped") || !c.Usable() {
 				t.Fatalf("got %+v, usable %v", out, c.Usable())
 			}
-			out = c.Transact(context.Background(), envelope, feed(letter, addrB), TransactOptions{OneFlight: true})
+			out = c.Transact(context.Background(), envelope, feed(letter, addrB), TransactOptions{OneFlight: time.Minute})
 			if out.Err != nil {
 				t.Fatal(out.Err)
 			}
@@ -289,7 +289,7 @@ func TestWatch(t *testing.T) {
 	if err := c.Watch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if out := c.Transact(context.Background(), envelope, feed(letter, addrA), TransactOptions{OneFlight: true}); out.Err != nil {
+	if out := c.Transact(context.Background(), envelope, feed(letter, addrA), TransactOptions{OneFlight: time.Minute}); out.Err != nil {
 		t.Fatal(out.Err)
 	}
 	for _, last := range []string{"HANGUP", "S+ 421 4.4.2 idle too long"} {

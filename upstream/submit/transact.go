@@ -30,9 +30,10 @@ type Supply struct {
 // TransactOptions say how a transaction may be sent.
 type TransactOptions struct {
 	// OneFlight allows the body of a message to a single recipient to leave
-	// before the envelope was answered. A line that breaks then leaves the
-	// outcome unknown, so it is for lines that are known to be alive.
-	OneFlight bool
+	// before the envelope was answered, if the server was heard within this
+	// time. A line that breaks then leaves the outcome unknown, so it is for
+	// lines that are surely alive. 0 never allows it.
+	OneFlight time.Duration
 	// FirstReply bounds the wait for the first answer, to find a dead line
 	// soon; 0 is the phase table's time.
 	FirstReply time.Duration
@@ -190,7 +191,7 @@ func (x *exchange) message(ctx context.Context) {
 		}
 	case x.stage != stageEnvelope:
 	case c.chunking():
-		if idle || x.o.OneFlight && x.rcpts == 1 && c.Pipelining() {
+		if idle || x.rcpts == 1 && c.Pipelining() && time.Since(c.heard) < x.o.OneFlight {
 			x.sendChunks(ctx)
 		}
 	case idle || c.Pipelining():

@@ -3,6 +3,7 @@ package submit
 import (
 	"context"
 	"testing"
+	"time"
 
 	"melon/upstream"
 )
@@ -210,7 +211,11 @@ func (r transaction) run(t *testing.T) {
 		r.body = letter
 	}
 	f := feed(r.body, r.to...)
-	out := c.Transact(context.Background(), envelope, f, TransactOptions{OneFlight: r.flight})
+	var o2 TransactOptions
+	if r.flight {
+		o2.OneFlight = time.Minute
+	}
+	out := c.Transact(context.Background(), envelope, f, o2)
 	if out.Taken != r.taken || c.Usable() == r.broken {
 		t.Errorf("taken %d, usable %v", out.Taken, c.Usable())
 	}

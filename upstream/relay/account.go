@@ -1,0 +1,177 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"melon/upstream"
+	"melon/upstream/dial"
+)
+
+// maxWarm bounds how many idle connections are kept for one account.
+const maxWarm = 4
+
+// account is what the relay knows about one account with certain settings.
+type account struct {
+	r        *Relay
+	settings upstream.Account
+	print    string
+	// proving is held by the one login that finds out whether the password is
+	// right; the others wait for it, so that a wrong one is tried once.
+	proving chan struct{}
+
+	mu      sync.Mutex
+	pin     *dial.Pin
+	proven  bool
+	warm    []*line // the most recently used last
+	win     *window
+	running int
+	gate    gate
+}
+
+// fingerprint identifies settings that matter to connecting and logging in.
+func fingerprint(a upstream.Account) string {
+	a.Senders, a.Fallback, a.Connections, a.EnvelopeFromAccount = nil, nil, 0, false
+	b, err := json.Marshal(a)
+	if err != nil { // plain data always marshals
+		b = fmt.Append(nil, a)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:12])
+}
+
+func newAccount(r *Relay, a upstream.Account, print string) *account {
+	n := &account{r: r, settings: a, print: print, proving: make(chan struct{}, 1)}
+	n.pin = n.newPin()
+	n.gate = r.store.gate(a.Name, print)
+	return n
+}
+
+func (a *account) newPin() *dial.Pin {
+	hosts := []string{a.settings.SMTP.Host}
+	if a.settings.POP.Host != "" {
+		hosts = append(hosts, a.settings.POP.Host)
+	}
+	return dial.NewPin(hosts...)
+}
+
+// window returns the POP window on the given network. A window on another one
+// is void from then on.
+func (a *account) window(key string) *window {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.win == nil || a.win.key != key {
+		if a.win != nil {
+			a.win.void()
+			a.pin.Reset()
+		}
+		a.win = &window{a: a, key: key}
+	}
+	return a.win
+}
+
+// dropAll shuts the window and closes the warm connections.
+func (a *account) dropAll() {
+	a.mu.Lock()
+	if a.win != nil {
+		a.win.void()
+		a.win = nil
+	}
+	a.pin.Reset()
+	lines := a.warm
+	a.warm = nil
+	a.mu.Unlock()
+	for _, l := range lines {
+		l.drop()
+	}
+}
+
+// takeWarm returns a warm connection on this network that is younger than the
+// tick, or nil.
+func (a *account) takeWarm(key string, after int64) *line {
+	for {
+		a.mu.Lock()
+		var l *line
+		for i := len(a.warm) - 1; i >= 0; i-- {
+			if w := a.warm[i]; w.key == key && w.tick > after {
+				l = w
+				a.warm = append(a.warm[:i], a.warm[i+1:]...)
+				break
+			}
+		}
+		a.mu.Unlock()
+		if l == nil || l.take() {
+			return l
+		}
+	}
+}
+
+// park keeps a connection for the next message, for a while.
+func (a *account) park(l *line) {
+	if !l.client.Usable() || l.key != a.r.networkKey() {
+		l.client.Close()
+		return
+	}
+	ctx, cancel := context.WithTimeout(a.r.awakeContext(), keepWarm)
+	l.parked, l.wake, l.reused = make(chan error, 1), cancel, true
+	a.mu.Lock()
+	a.warm = append(a.warm, l)
+	var old *line
+	if len(a.warm) > maxWarm {
+		old, a.warm = a.warm[0], a.warm[1:]
+	}
+	a.mu.Unlock()
+	if !a.r.goIfOpen(func() { a.keep(ctx, l) }) {
+		cancel()
+		l.client.Close()
+	}
+	if old != nil && !a.r.goIfOpen(func() {
+		if old.take() {
+			old.quit()
+		}
+	}) {
+		old.drop()
+	}
+}
+
+// keep watches a parked connection until it is taken, dies, or has been idle for
+// too long.
+func (a *account) keep(ctx context.Context, l *line) {
+	err := l.client.Watch(ctx)
+	expired := ctx.Err() == context.DeadlineExceeded
+	l.wake()
+	if a.forget(l) { // nobody takes it any more
+		if err == nil && expired {
+			l.quit()
+		} else {
+			l.client.Close()
+		}
+		return
+	}
+	l.parked <- err
+}
+
+// forget takes l out of the pool and reports whether it was in there.
+func (a *account) forget(l *line) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, w := range a.warm {
+		if w == l {
+			a.warm = append(a.warm[:i], a.warm[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// begin and end count the transactions under way, for the status.
+func (a *account) begin() { a.mu.Lock(); a.running++; a.mu.Unlock() }
+func (a *account) end()   { a.mu.Lock(); a.running--; a.mu.Unlock() }
+
+// keepWarm is how long an idle connection is kept.
+const keepWarm = 2 * time.Minute
