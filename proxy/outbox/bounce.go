@@ -79,7 +79,8 @@ func wantsFailure(rc upstream.Recipient) bool {
 	return rc.Notify == nil || slices.ContainsFunc(rc.Notify, func(n string) bool { return strings.EqualFold(n, "FAILURE") })
 }
 
-// notice is one bounce in the making.
+// notice is one bounce in the making: a multipart/report (RFC 6522) of a text for
+// people, a status for programs and what is returned of the message.
 type notice struct {
 	entry    Entry
 	refused  []Refusal
@@ -91,7 +92,8 @@ type notice struct {
 	bodyType upstream.BodyType // set by write
 }
 
-// write writes the whole message in canonical form.
+// write writes the whole message in canonical form. Its From is the account's own
+// address, as providers refuse foreign ones; Melon is named beside it.
 func (n *notice) write(w io.Writer, original upstream.Body) error {
 	returned, full, err := n.original(original)
 	if err != nil {
@@ -211,7 +213,8 @@ func (n *notice) status(err *upstream.Error) string {
 	return "5.0.0"
 }
 
-// writeOriginal writes what is returned of the message.
+// writeOriginal writes what is returned of the message: as it came, never encoded
+// (RFC 2046 section 5.2.1).
 func (n *notice) writeOriginal(mw *message.Writer, returned []byte, full bool) error {
 	var h message.Header
 	h.Set("Content-Type", "text/rfc822-headers")
@@ -260,7 +263,8 @@ func part(mw *message.Writer, h message.Header, data []byte) error {
 	return w.Close()
 }
 
-// headerField finds a field's value on one line of a header.
+// headerField finds a field's value on one line of a header; folded fields are cut
+// at the fold, which is good enough for a Message-ID.
 func headerField(header []byte, name string) string {
 	for line := range bytes.Lines(header) {
 		if len(bytes.TrimSpace(line)) == 0 {

@@ -85,6 +85,31 @@ func TestSleepOfEightHours(t *testing.T) {
 	})
 }
 
+func TestSleepThatNobodyTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Settings: Settings{Expire: 5 * time.Hour}})
+		r.answer(unreachable)
+		r.keepN(1)
+		time.Sleep(time.Hour)
+		r.attempts()
+		slow := make(chan struct{})
+		r.script(func(Entry) upstream.Result { <-slow; return upstream.Result{Err: unreachable} })
+		r.SendNow()
+		synctest.Wait()
+		r.shift(8 * time.Hour) // in the middle of an attempt
+		close(slow)
+		// It fails on a line that died in the sleep: another try at once, and no
+		// bounce yet for a message of nine hours; that one fails while awake.
+		if seen := r.attempts(); len(seen) != 2 {
+			t.Errorf("%d attempts, want the one from before and one more", len(seen))
+		}
+		if s := r.Snapshot(); s.Attention != 1 || s.Bounces != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestClockSetBack(t *testing.T) {
 	t.Parallel()
 	for _, notified := range []bool{true, false} {

@@ -51,6 +51,8 @@ type stored struct {
 	Bounced     []string          `json:"bounced,omitempty"`
 }
 
+// storedRecipient is an upstream.Recipient with the names that the file uses; the
+// fields and their order must stay the same, as one is converted to the other.
 type storedRecipient struct {
 	Address      string   `json:"address"`
 	Notify       []string `json:"notify,omitempty"`
@@ -58,6 +60,7 @@ type storedRecipient struct {
 	Original     string   `json:"orcpt,omitempty"`
 }
 
+// storedRefusal is a Refusal.
 type storedRefusal struct {
 	Recipient storedRecipient `json:"recipient"`
 	Error     *storedError    `json:"error"`
@@ -76,7 +79,8 @@ type storedError struct {
 	Ambiguous bool           `json:"ambiguous,omitempty"`
 }
 
-// encode returns the entry as ID.json.
+// encode returns the entry as ID.json: indented, as people look at it when
+// something went wrong, and with times in RFC 3339.
 func encode(e Entry) ([]byte, error) {
 	s := stored{
 		header: header{
@@ -103,7 +107,8 @@ func encode(e Entry) ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// decode reads ID.json.
+// decode reads ID.json. It returns ErrNewerState for what a newer version wrote,
+// and another error for what is no state of that entry.
 func decode(id string, data []byte) (Entry, error) {
 	var s stored
 	if err := json.Unmarshal(data, &s); err != nil {
@@ -133,7 +138,8 @@ func decode(id string, data []byte) (Entry, error) {
 	return e, nil
 }
 
-// decodeHeader reads what the index needs.
+// decodeHeader reads what the index needs, at a fraction of what decode costs;
+// its errors are those of decode.
 func decodeHeader(id string, data []byte) (header, error) {
 	var h header
 	if err := json.Unmarshal(data, &h); err != nil {
@@ -157,6 +163,7 @@ func (h *header) check(id string) error {
 	return nil
 }
 
+// storeErr is the stored form of e, nil for nil.
 func storeErr(e *upstream.Error) *storedError {
 	if e == nil {
 		return nil
@@ -168,6 +175,8 @@ func storeErr(e *upstream.Error) *storedError {
 	}
 }
 
+// load is the opposite of storeErr. The error's Kind is what it was, as it
+// depends on stored fields alone.
 func (s *storedError) load() *upstream.Error {
 	if s == nil {
 		return nil

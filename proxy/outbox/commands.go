@@ -310,7 +310,7 @@ func (o *Outbox) change(ids []string, t EventType, fn func(*Entry)) error {
 		return ErrClosed
 	}
 	defer o.leave()
-	items, err := o.claim(ids)
+	items, err := o.claim(ids) // from here to the last step nobody else touches them
 	claimed := make([]string, len(items))
 	for i, it := range items {
 		claimed[i] = it.id
@@ -321,7 +321,6 @@ func (o *Outbox) change(ids []string, t EventType, fn func(*Entry)) error {
 			o.broken(claimed[i], e)
 		}
 	}
-	old := slices.Clone(entries)
 	o.do(func(x *index) {
 		for i, it := range items {
 			x.overlay(it, &entries[i])
@@ -341,13 +340,15 @@ func (o *Outbox) change(ids []string, t EventType, fn func(*Entry)) error {
 		for i, it := range items {
 			it.busy = false
 			switch {
-			case errs[i] != nil: // gone already
-			case results[i] != nil:
-				x.place(it)
+			case errs[i] != nil, results[i] != nil:
+				x.place(it) // as it was, unless it was set aside
 			case fn == nil:
-				x.remove(it, old[i].Fingerprint)
+				x.remove(it, entries[i].Fingerprint)
 			default:
 				x.set(it, entries[i])
+			}
+			if t != "" && errs[i] == nil && results[i] == nil {
+				o.event(Event{Type: t, Entry: entries[i]})
 			}
 		}
 	})
@@ -358,9 +359,6 @@ func (o *Outbox) change(ids []string, t EventType, fn func(*Entry)) error {
 		}
 		if fn == nil {
 			o.remember(e, upstream.Result{}, "removed", e.To())
-		}
-		if t != "" {
-			o.event(Event{Type: t, Entry: e})
 		}
 	}
 	return err

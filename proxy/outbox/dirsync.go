@@ -49,6 +49,7 @@ func (d *dirSync) do(c change) error {
 // later makes the change and returns at once.
 func (d *dirSync) later(c change) { d.enqueue(&pending{change: c}) }
 
+// enqueue adds a change to the next cycle and wakes the goroutine.
 func (d *dirSync) enqueue(p *pending) {
 	d.mu.Lock()
 	d.waiting = append(d.waiting, p)
@@ -85,7 +86,8 @@ func (d *dirSync) run() {
 	}
 }
 
-// cycle does one directory sync. It returns the changes that were made after it
+// cycle does one directory sync: it commits what was acted before and makes the
+// names durable that the next changes build on. It returns the changes that were made after it
 // and so need another one.
 func (d *dirSync) cycle(arrived, acted []*pending) (next []*pending) {
 	var fresh []*pending
@@ -114,6 +116,7 @@ func (d *dirSync) cycle(arrived, acted []*pending) (next []*pending) {
 	return next
 }
 
+// finish tells the outcome of a change.
 func (p *pending) finish(err error) {
 	if p.after != nil && err == nil {
 		p.after()

@@ -14,6 +14,7 @@ type events struct {
 	stopped chan struct{}
 }
 
+// newEvents starts the goroutine that calls the listener, if there is one.
 func newEvents(listener func(Event)) *events {
 	ev := &events{listener: listener, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if listener == nil {
@@ -25,6 +26,7 @@ func newEvents(listener func(Event)) *events {
 	return ev
 }
 
+// send queues an event. Events are in the order of their send calls.
 func (ev *events) send(e Event) {
 	ev.mu.Lock()
 	if !ev.closed {
@@ -37,6 +39,7 @@ func (ev *events) send(e Event) {
 	}
 }
 
+// run delivers what is queued, until close.
 func (ev *events) run() {
 	defer close(ev.stopped)
 	for range ev.wake {

@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 )
 
-// note remembers whether the directory can be written.
+// note remembers whether the directory can be written: the last attempt to write
+// decides. Errors that are not the disk's change nothing.
 func (s *store) note(err error) {
 	var se *StoreError
 	s.mu.Lock()
@@ -31,6 +32,7 @@ func (s *store) report(p Problem) {
 // maxProblems bounds what is remembered; more than that is said no better.
 const maxProblems = 100
 
+// problems lists the present trouble, if any, and what was found.
 func (s *store) problems() []Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -460,3 +461,8 @@ func full(op string) error { return &os.PathError{Op: op, Path: "/x", Err: sysca
 
 // stoppedClock is a clock that stands still.
 func stoppedClock() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }
+
+// private reports whether a file has these permissions, where there are such.
+func private(fi fs.FileInfo, perm fs.FileMode) bool {
+	return fi != nil && (runtime.GOOS == "windows" || fi.Mode().Perm() == perm)
+}

@@ -33,7 +33,8 @@ func newHistory(fsys FS, name string, keep int) *history {
 	return &history{fs: fsys, name: name, keep: keep}
 }
 
-// load counts the lines and tells of every ID in them.
+// load counts the lines and tells of every ID in them: an ID is never used twice,
+// as logs and people refer to it.
 func (h *history) load(seen func(id string)) {
 	records, err := h.read()
 	if err != nil {
@@ -84,7 +85,8 @@ func (h *history) add(r Record) error {
 	return nil
 }
 
-// cutLocked rewrites the file with the newest records.
+// cutLocked rewrites the file with the newest records: beside the old one, synced,
+// then renamed, so that a crash leaves one of the two.
 func (h *history) cutLocked() error {
 	records, err := h.readLocked()
 	if err != nil {
@@ -116,7 +118,8 @@ func (h *history) cutLocked() error {
 	return nil
 }
 
-// read returns the records, the newest first.
+// read returns the records, the newest first; none when there is no file. Lines
+// that are no records are skipped.
 func (h *history) read() ([]Record, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -46,7 +46,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		t.Errorf("%d records when none are wanted", len(check2))
 	}
 	h.close()
-	if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != 0o600 {
+	if fi, err := os.Stat(name); err != nil || !private(fi, 0o600) {
 		t.Errorf("%v, %v", fi, err)
 	}
 }

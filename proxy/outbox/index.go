@@ -24,7 +24,9 @@ type index struct {
 	// wakes counts networks, sleeps and clock jumps: what failed before the last
 	// one says nothing about the time after it.
 	wakes int
-	last  time.Time // the latest time seen, to notice a clock that ran back
+	// last and awake are the wall clock and the monotonic one, which stands still
+	// during sleep, when they were last looked at.
+	last, awake time.Time
 }
 
 // item is one entry in the index. Times are Unix nanoseconds.
@@ -32,7 +34,7 @@ type item struct {
 	id       string
 	lane     *lane
 	since    int64 // expiry counts from here
-	next     int64 // next attempt, for waiting and unconfirmed
+	next     int64 // next attempt, for waiting and unconfirmed; the lane's gate may be later
 	attempts int32
 	step     int32 // place in the list of retry delays: failures since the last wake-up
 	pos      int32 // in its heap
@@ -181,7 +183,7 @@ func (x *index) remove(it *item, fingerprint string) {
 	x.tidy(it.lane)
 }
 
-// tidy forgets a lane that nothing is known or wanted of.
+// tidy forgets a lane, failures and all, that nothing is known or wanted of.
 func (x *index) tidy(l *lane) {
 	total := l.bounces
 	for _, n := range l.count {
@@ -192,6 +194,7 @@ func (x *index) tidy(l *lane) {
 	}
 }
 
+// count keeps the lane's counts by state; bounces count by themselves.
 func (x *index) count(it *item, n int) {
 	if it.bounce {
 		it.lane.bounces += n
@@ -209,6 +212,7 @@ func (x *index) place(it *item) {
 	}
 }
 
+// unplace takes an entry out of the queue that it is in, if any.
 func (x *index) unplace(it *item) {
 	if it.heap != nil {
 		it.heap.take(it)
@@ -234,7 +238,6 @@ func (l *lane) clear() {
 // wake makes everything that waits due at once.
 func (x *index) wake(now time.Time) {
 	x.wakes++
-	x.last = now
 	for _, l := range x.lanes {
 		l.open()
 	}
@@ -317,7 +320,8 @@ func (l *lane) nextAttempt() (t int64, ok bool) {
 	return max(t, l.gate), true
 }
 
-// queue is a heap of items that know their place in it.
+// queue is a heap of items that know their place in it, so that any of them can
+// be taken out in logarithmic time.
 type queue struct {
 	items []*item
 	less  func(a, b *item) bool

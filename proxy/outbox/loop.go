@@ -17,6 +17,7 @@ func (o *Outbox) loop() {
 		}
 		select {
 		case call := <-o.calls:
+			o.lookAtClock() // before the call judges anything by it
 			call()
 		case <-timer.C:
 		case <-o.stop:
@@ -41,11 +42,7 @@ func (o *Outbox) do(fn func(x *index)) bool {
 // schedule starts runners for what is due and returns the time until something
 // else will be.
 func (o *Outbox) schedule() (wait time.Duration, ok bool) {
-	x, now := o.index, o.now()
-	if now.Before(x.last.Add(-time.Second)) {
-		x.wake(now) // the clock was set back: what was planned means nothing now
-	}
-	x.last = now
+	x, now := o.index, o.lookAtClock()
 	if x.paused || x.closing {
 		return 0, false
 	}
@@ -64,6 +61,23 @@ func (o *Outbox) schedule() (wait time.Duration, ok bool) {
 		}
 	}
 	return time.Duration(next - now.UnixNano()), ok
+}
+
+// jump is how far the wall clock may stray from the time that passed before it
+// counts as a jump. Corrections by a time service are smaller.
+const jump = time.Minute
+
+// lookAtClock returns the time. When the wall clock was set, or went on while
+// the machine slept, everything that waits is due: plans and failures from
+// before mean nothing now.
+func (o *Outbox) lookAtClock() time.Time {
+	x, now, awake := o.index, o.now(), time.Now()
+	strayed := now.Sub(x.last) - awake.Sub(x.awake)
+	if now.Before(x.last.Add(-time.Second)) || strayed > jump {
+		x.wake(now)
+	}
+	x.last, x.awake = now, awake
+	return now
 }
 
 // promote moves what is due to the entries that go by age.

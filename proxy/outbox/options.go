@@ -65,7 +65,8 @@ type AccountInfo struct {
 type Options struct {
 	Sender   Sender
 	Settings Settings
-	// Account tells about an account by its present settings; nil: defaults.
+	// Account tells about an account by its present settings; nil: defaults. It
+	// is called by the loop: it must be quick and must not call the outbox.
 	Account func(name string) AccountInfo
 	// Owns reports whether the address is one of the account's own, the only
 	// ones that bounces go to; nil: none, so nothing is ever bounced.

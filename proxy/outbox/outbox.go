@@ -123,7 +123,7 @@ func (o *Outbox) load() error {
 	if err != nil && !unwritable(err) {
 		return fmt.Errorf("the outbox cannot be read: %w", err)
 	}
-	o.index.last = o.now()
+	o.index.last, o.index.awake = o.now(), time.Now()
 	o.index.paused = o.store.exists(pausedName)
 	o.fill(headers)
 	return nil
@@ -246,16 +246,16 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 		return "", err
 	}
 	o.do(func(x *index) {
+		o.event(Event{Type: EventKept, Entry: e}) // before anything can happen to it
 		it := x.add(e)
 		if k.InFlight {
 			x.inflight[e.ID] = mark{x.wakes, it.lane.clears}
 		}
-		if l := it.lane; it.scheduled() && whole(e.LastError) && l.gate == 0 {
+		if l := it.lane; it.scheduled() && whole(e.LastError) && l.gate == 0 && l.running == 0 {
 			// A live attempt has just found out that nothing gets through.
 			l.failures, l.gate, l.healthy = 1, it.next, false
 		}
 	})
-	o.event(Event{Type: EventKept, Entry: e})
 	return e.ID, nil
 }
 

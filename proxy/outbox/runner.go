@@ -1,5 +1,7 @@
 package outbox
 
+import "melon/upstream"
+
 // maxBatch is how many attempts a runner records at once, when all goes well.
 const maxBatch = 32
 
@@ -50,7 +52,7 @@ func (o *Outbox) record(l *lane, batch []*item) []Entry {
 	entries, errs := o.store.loadAll(idsOf(batch))
 	for i, err := range errs {
 		if err != nil {
-			o.broken(batch[i].id, err)
+			o.unusable(l, batch[i].id, err)
 			entries = entries[:i]
 			break
 		}
@@ -72,11 +74,7 @@ func (o *Outbox) record(l *lane, batch []*item) []Entry {
 		if err != nil {
 			o.problem(err)
 			entries = entries[:i]
-			o.do(func(*index) { // the disk is no better for the next entry
-				l.failures++
-				l.healthy = false
-				l.gate = o.now().Add(o.delay(l.failures)).UnixNano()
-			})
+			o.hinder(l)
 			break
 		}
 	}
@@ -86,6 +84,27 @@ func (o *Outbox) record(l *lane, batch []*item) []Entry {
 		}
 	})
 	return entries
+}
+
+// unusable deals with an entry that could not be read: it is set aside, or, when
+// this process has too many files open, waits.
+func (o *Outbox) unusable(l *lane, id string, err error) {
+	if tooManyFiles(err) {
+		o.problem(err)
+		o.hinder(l)
+		return
+	}
+	o.broken(id, err)
+}
+
+// hinder lets a lane wait after a failure of this machine's, which would meet
+// the next entry as well.
+func (o *Outbox) hinder(l *lane) {
+	o.do(func(*index) {
+		l.failures++
+		l.healthy = false
+		l.gate = o.now().Add(o.delay(l.failures)).UnixNano()
+	})
 }
 
 // attempt makes one attempt. It returns false when the lane has to stop: then
@@ -106,6 +125,10 @@ func (o *Outbox) attempt(l *lane, it *item, e Entry) (goOn bool) {
 	}
 	o.event(Event{Type: EventSending, Entry: e})
 	body, err := o.store.body(e)
+	if tooManyFiles(err) {
+		o.settle(it, e, upstream.Result{Err: upstream.AsError(err, upstream.PhaseConnect)}, m)
+		return false
+	}
 	if err != nil {
 		o.broken(e.ID, err)
 		return true

@@ -12,7 +12,9 @@ import (
 	"syscall"
 )
 
-// setAside moves an entry that cannot be read out of the way and reports it.
+// setAside moves an entry that cannot be read out of the way, both files as far
+// as they are there, and reports it. Nothing is deleted; a link is moved, not
+// what it points to.
 func (s *store) setAside(id string, cause error) Problem {
 	folder := filepath.Join(s.dir, unreadable)
 	err := s.fs.Mkdir(folder)
@@ -33,6 +35,16 @@ func (s *store) setAside(id string, cause error) Problem {
 	return p
 }
 
+// reportSetAside says that earlier runs set something aside that is still there.
+func (s *store) reportSetAside() {
+	names, err := s.fs.ReadDir(filepath.Join(s.dir, unreadable))
+	if err != nil || len(names) == 0 {
+		return
+	}
+	s.report(Problem{Time: s.now(), Sentence: fmt.Sprintf(
+		"There are %d files of messages that could not be read in the folder %q of the outbox.", len(names), unreadable)})
+}
+
 // scan reads the directory: it returns the headers of all entries in no order,
 // removes what was never committed and sets aside what cannot be read.
 func (s *store) scan() ([]header, error) {
@@ -40,6 +52,7 @@ func (s *store) scan() ([]header, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What is not named as an entry is a person's own, and left alone.
 	messages := make(map[string]bool)
 	var states, leftovers []string
 	links := make(map[string]bool)
@@ -84,14 +97,16 @@ func (s *store) scan() ([]header, error) {
 	for _, name := range leftovers {
 		s.fs.Remove(filepath.Join(s.dir, name))
 	}
+	s.reportSetAside()
 	for id, err := range bad {
 		s.setAside(id, err)
 	}
 	return good, nil
 }
 
-// readHeaders reads all states, several at once. bad has those that cannot be
-// read; the error is for what stops the whole.
+// readHeaders reads all states, several at once, as a start is mostly waiting for
+// the disk. bad has those that cannot be read; the error is for what stops the
+// whole: a newer version's state, or a shortage that is none of the entries' doing.
 func (s *store) readHeaders(ids []string) (headers []header, bad map[string]error, err error) {
 	headers = make([]header, len(ids))
 	errs := make([]error, len(ids))
@@ -122,12 +137,19 @@ func (s *store) readHeaders(ids []string) (headers []header, bad map[string]erro
 	return headers, bad, nil
 }
 
-// prepare makes the directory and checks that it is ours alone.
+// prepare makes the directory, or checks that it is one and makes it the user's
+// alone.
 func (s *store) prepare() error {
-	if fi, err := os.Lstat(s.dir); err == nil && !fi.IsDir() {
+	fi, err := os.Lstat(s.dir)
+	switch {
+	case err != nil:
+		return s.fs.Mkdir(s.dir)
+	case !fi.IsDir():
 		return fmt.Errorf("%s is not a directory (symbolic links are not followed)", s.dir)
+	case fi.Mode().Perm()&0o077 != 0:
+		return os.Chmod(s.dir, 0o700)
 	}
-	return s.fs.Mkdir(s.dir)
+	return nil
 }
 
 // tooManyFiles reports a shortage of this process or machine, which says nothing

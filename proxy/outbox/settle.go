@@ -12,6 +12,7 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 	now := o.now()
 	var v verdict
 	var expired []string
+	// First the lane, so that no other runner starts on what just failed.
 	o.do(func(x *index) {
 		fresh := m.wakes == x.wakes
 		v = judge(e, r)
@@ -33,6 +34,8 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 			expired = x.expired(it, now.Add(-o.settings.Load().Expire))
 		}
 	})
+	// Then the disk. Whom a bounce will tell is recorded before the bounce is
+	// made: after a crash in between there is none, which the entry makes up for.
 	v.left.record.batch = ""
 	bounces := v.bounces()
 	for _, b := range bounces {
@@ -60,7 +63,9 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 }
 
 // learn lets the lane learn from an outcome, and returns when the entry may be
-// tried again if it has to be.
+// tried again if it has to be. fresh is false when the network, sleep or the
+// clock came between; cleared is true when the account's attention ended
+// meanwhile; step counts the entry's own failures.
 func (o *Outbox) learn(l *lane, r upstream.Result, fresh, cleared bool, now time.Time, step int) (next time.Time) {
 	err := r.Err
 	switch {
@@ -96,7 +101,9 @@ func (o *Outbox) learn(l *lane, r upstream.Result, fresh, cleared bool, now time
 	return now.Add(o.delay(step))
 }
 
-// expire gives up entries that waited with one that failed for all of them.
+// expire gives up entries that waited with one that failed for all of them: that
+// attempt counts as theirs. Those that the person holds or that somebody changes
+// at this moment stay as they are until the next failure.
 func (o *Outbox) expire(ids []string, err *upstream.Error) {
 	if len(ids) == 0 {
 		return
@@ -120,7 +127,8 @@ func (o *Outbox) expire(ids []string, err *upstream.Error) {
 	}
 }
 
-// tell tells history, log and listeners what became of an entry.
+// tell tells history and listeners what became of an entry. What was delivered is
+// told as such even when other recipients are left.
 func (o *Outbox) tell(v verdict, e Entry, r upstream.Result, now time.Time) {
 	if len(v.delivered) > 0 {
 		to := make([]string, len(v.delivered))
@@ -146,7 +154,8 @@ func (o *Outbox) tell(v verdict, e Entry, r upstream.Result, now time.Time) {
 	o.event(Event{Type: v.event, Time: now, Entry: v.left, Result: r})
 }
 
-// remember adds an entry's outcome to the history.
+// remember adds an entry's outcome to the history, with the server's last words
+// to it. A history that cannot be written is no reason to stop.
 func (o *Outbox) remember(e Entry, r upstream.Result, outcome string, to []string) {
 	reply := r.Reply
 	if r.Err != nil {
@@ -181,8 +190,13 @@ func (o *Outbox) problem(err error) {
 	o.event(Event{Type: EventProblem})
 }
 
-// broken sets an entry aside whose files cannot be read.
+// broken sets an entry aside whose files cannot be read. A shortage of open files
+// is none of the entry's doing.
 func (o *Outbox) broken(id string, cause error) {
+	if tooManyFiles(cause) {
+		o.problem(cause)
+		return
+	}
 	gone := false
 	o.do(func(x *index) {
 		if it := x.items[id]; it != nil {

@@ -126,6 +126,7 @@ func (s *store) content(sp *Spool, id string) (f File, own bool, err error) {
 	sp.mu.Lock()
 	file := sp.file
 	mine := file != nil && sp.id == id
+	size := sp.size
 	sp.mu.Unlock()
 	if mine {
 		return file, false, nil
@@ -136,7 +137,7 @@ func (s *store) content(sp *Spool, id string) (f File, own bool, err error) {
 	}
 	r, err := sp.Open()
 	if err == nil {
-		_, err = io.CopyBuffer(onlyWriter{f}, r, make([]byte, 32<<10))
+		_, err = io.CopyBuffer(onlyWriter{f}, r, make([]byte, max(1, min(size, 32<<10))))
 		r.Close()
 	}
 	if err != nil {
@@ -255,7 +256,7 @@ func (s *store) remove(id string) (err error) {
 	return nil
 }
 
-// load reads one entry. An error that is ErrNotExist says that it is gone.
+// load reads one entry from the disk; the index may know better (overlay). An error that is ErrNotExist says that it is gone.
 func (s *store) load(id string) (Entry, error) {
 	data, err := readFile(s.fs, s.state(id), maxStateFile)
 	if err != nil {

@@ -41,12 +41,17 @@ func at(name string) string {
 	return "/outbox/" + base
 }
 
-func (m *moved) Create(n string) (File, error)         { return m.memFS.Create(at(n)) }
-func (m *moved) Append(n string) (File, error)         { return m.memFS.Append(at(n)) }
-func (m *moved) Open(n string) (File, error)           { return m.memFS.Open(at(n)) }
-func (m *moved) ReadDir(string) ([]fs.DirEntry, error) { return m.memFS.ReadDir("/outbox") }
-func (m *moved) Rename(a, b string) error              { return m.memFS.Rename(at(a), at(b)) }
-func (m *moved) Remove(n string) error                 { return m.memFS.Remove(at(n)) }
+func (m *moved) Create(n string) (File, error) { return m.memFS.Create(at(n)) }
+func (m *moved) Append(n string) (File, error) { return m.memFS.Append(at(n)) }
+func (m *moved) Open(n string) (File, error)   { return m.memFS.Open(at(n)) }
+func (m *moved) ReadDir(n string) ([]fs.DirEntry, error) {
+	if filepath.Base(n) == unreadable {
+		return m.memFS.ReadDir("/outbox/" + unreadable)
+	}
+	return m.memFS.ReadDir("/outbox")
+}
+func (m *moved) Rename(a, b string) error { return m.memFS.Rename(at(a), at(b)) }
+func (m *moved) Remove(n string) error    { return m.memFS.Remove(at(n)) }
 
 // entries lists what a file system holds by the subject of each message, as seen
 // by a new process, which must find it sound.
@@ -374,6 +379,49 @@ func subjectOf(message string) string {
 	_, s, _ := strings.Cut(message, "Subject: ")
 	s, _, _ = strings.Cut(s, "\r\n")
 	return s
+}
+
+func TestKeepGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		o, err := openMem(t, m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		for _, size := range []int{10, 2 * spoolMemory} {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			sp := o.NewSpool()
+			sp.Write(make([]byte, size))
+			sp.Finish()
+			if _, err := o.Keep(ctx, sp, entry(), KeepOptions{}); !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+			sp.Discard()
+		}
+		if s := o.Snapshot(); s.Total != 0 || len(m.now) != 0 || len(o.Problems()) != 0 {
+			t.Errorf("%+v, left: %v", s, slices.Collect(maps.Keys(m.now)))
+		}
+	})
+}
+
+func TestIndexIsSmall(t *testing.T) { // not parallel: it looks at the heap
+	const n = 10_000
+	o := &Outbox{opts: Options{}.withDefaults(), index: newIndex()}
+	headers := make([]header, n)
+	for i := range headers {
+		headers[i] = header{ID: encodeID(int64(i)), Account: "home", State: Waiting, LastError: storeErr(unreachable)}
+	}
+	before := heapInUse()
+	o.fill(headers)
+	if per := (heapInUse() - before) / n; per > 1000 {
+		t.Errorf("%d octets an entry", per)
+	}
+	if s := o.index.snapshot(); s.Waiting != n {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestUnwritableDirectoryIsSaidAtStart(t *testing.T) {
