@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -43,6 +44,7 @@ type Provider struct {
 	nextConn  int
 	conns     map[*conn]struct{}
 	listeners []net.Listener
+	closers   []io.Closer         // of HTTP servers
 	addrs     map[string][]string // by server's name: "smtp", "smtps", "pop", "pops"
 	closed    bool
 	tokens    func(token string) (user string, ok bool) // the OAuth server's, if there is one
@@ -137,7 +139,11 @@ func (p *Provider) Close() error {
 	for c := range p.conns {
 		c.raw.Close()
 	}
+	closers := p.closers
 	p.mu.Unlock()
+	for _, c := range closers {
+		c.Close()
+	}
 	p.wg.Wait()
 	return nil
 }
