@@ -56,7 +56,7 @@ func (s *Server) serve(d *door, raw net.Conn) {
 	}
 	w.user = user
 	c := newConn(s, set, raw, w)
-	if reason := s.add(c); reason != "" {
+	if reason := s.makeRoom(c); reason != "" {
 		c.cancel()
 		s.turnAway(w, raw, reason, "421 4.3.2 Melon takes no connection at the moment; please try again later")
 		return
@@ -125,6 +125,32 @@ func (s *Server) refused(w who, reason string) {
 	s.log.Warn("connection refused", "conn", w.ID, "peer", w.Peer.String(), "addr", w.door.ln.Addr().String(), "reason", reason)
 }
 
+// In a crowd that has just come in nobody idles yet: a new connection then
+// waits some moments for room.
+const (
+	roomWait  = 50 * time.Millisecond
+	roomTries = 40
+)
+
+// makeRoom adds c, or returns the reason why that cannot be.
+func (s *Server) makeRoom(c *conn) (reason string) {
+	for range roomTries {
+		if reason = s.add(c); reason == "" || reason == goingDown {
+			return reason
+		}
+		t := time.NewTimer(roomWait)
+		select {
+		case <-t.C:
+		case <-s.base.Done():
+			t.Stop()
+			return goingDown
+		}
+	}
+	return reason
+}
+
+const goingDown = "shutting down"
+
 // add counts a connection in, or returns the reason why not. Where there are
 // too many, the one that has waited longest without a transaction makes room;
 // failing that, one that has left a transaction open for a while.
@@ -132,7 +158,7 @@ func (s *Server) add(c *conn) (reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
-		return "shutting down"
+		return goingDown
 	}
 	total, own := 0, 0
 	for o := range s.conns {

@@ -244,11 +244,11 @@ func (c *conn) cut(reason, text string) {
 	c.out.over = true
 }
 
-// fill waits until something is buffered, at most until the time given. While
-// command is set the wait is for a command and can be ended by wake.
-func (c *conn) fill(until time.Time, command bool) error {
+// await waits for a command, or for more of one, until something is buffered
+// and at most until the time given. It can be ended by wake.
+func (c *conn) await(until time.Time) error {
 	c.rest.mu.Lock()
-	if f := c.rest.reason; f != nil && command && (!c.rest.busy || f == evicted) {
+	if f := c.rest.reason; f != nil && (!c.rest.busy || f == evicted) {
 		c.rest.mu.Unlock()
 		return c.leave(f)
 	}
@@ -256,7 +256,7 @@ func (c *conn) fill(until time.Time, command bool) error {
 		c.rest.mu.Unlock()
 		return nil
 	}
-	c.rest.waiting, c.rest.since = command, time.Now()
+	c.rest.waiting, c.rest.since = true, time.Now()
 	c.Conn.SetReadDeadline(until)
 	c.rest.mu.Unlock()
 
@@ -266,7 +266,7 @@ func (c *conn) fill(until time.Time, command bool) error {
 	c.rest.waiting = false
 	f := c.rest.reason
 	c.rest.mu.Unlock()
-	if err != nil && command && f != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != nil && f != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		return c.leave(f)
 	}
 	return err

@@ -65,7 +65,7 @@ func (c *conn) readLine() (string, error) {
 	until := time.Now().Add(c.set.limits.Idle)
 	var line []byte
 	for {
-		if err := c.fill(until, true); err != nil {
+		if err := c.await(until); err != nil {
 			return "", c.readFailed(err)
 		}
 		part, _ := c.in.Peek(c.in.Buffered())

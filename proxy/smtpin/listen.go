@@ -17,47 +17,55 @@ type door struct {
 	ln     net.Listener
 }
 
-// bind opens every address of l that is not open yet. It returns all doors in
-// order; on an error those that it opened are closed again.
-func (s *Server) bind(l Listen, mode LoginMode) (doors []*door, err error) {
+// want is one address to listen on.
+type want struct {
+	kind, addr string
+	optional   bool // skipped where the machine has no such address
+}
+
+// wanted lists the addresses of l.
+func wanted(l Listen) []want {
+	var out []want
+	plain := l.SMTP
+	if plain == nil {
+		plain = DefaultSMTP()
+	}
+	for _, a := range plain {
+		out = append(out, want{"smtp", a, l.SMTP == nil})
+	}
+	for _, a := range l.SMTPS {
+		out = append(out, want{"smtps", a, false})
+	}
+	return out
+}
+
+// bind opens every address that is not open yet. It returns all doors in order;
+// on an error those that it opened are closed again.
+func (s *Server) bind(wants []want, mode LoginMode) (doors []*door, err error) {
 	var fresh []*door
 	defer func() {
 		if err != nil {
 			closeDoors(fresh)
 		}
 	}()
-	open := func(kind, asked string, optional bool) error {
-		d := s.doorFor(kind, asked)
+	for _, w := range wants {
+		d := s.doorFor(w)
 		if d == nil {
-			if d, err = openDoor(kind, asked); err != nil {
-				if optional && notHere(err) {
-					s.log.Warn("this machine has no such address; it is skipped", "addr", asked)
-					return nil
-				}
-				return err
+			d, err = openDoor(w.kind, w.addr)
+			switch {
+			case err != nil && w.optional && notHere(err):
+				s.log.Warn("this machine has no such address; it is skipped", "addr", w.addr)
+				continue
+			case err != nil:
+				return nil, err
 			}
 			fresh = append(fresh, d)
 		}
-		doors = append(doors, d)
 		if d.remote && mode != LoginRequired {
-			return fmt.Errorf("listen.%s: %s can be reached from other machines; that needs listen.login: required "+
-				"and listen.password, or an address like 127.0.0.1:2525", kind, asked)
+			return nil, fmt.Errorf("listen.%s: %s can be reached from other machines; that needs listen.login: required "+
+				"and listen.password, or an address like 127.0.0.1:2525", w.kind, w.addr)
 		}
-		return nil
-	}
-	plain := l.SMTP
-	if plain == nil {
-		plain = DefaultSMTP()
-	}
-	for _, a := range plain {
-		if err := open("smtp", a, l.SMTP == nil); err != nil {
-			return nil, err
-		}
-	}
-	for _, a := range l.SMTPS {
-		if err := open("smtps", a, false); err != nil {
-			return nil, err
-		}
+		doors = append(doors, d)
 	}
 	if len(doors) == 0 {
 		return nil, errors.New("listen.smtp: there is no address to listen on")
@@ -66,9 +74,9 @@ func (s *Server) bind(l Listen, mode LoginMode) (doors []*door, err error) {
 }
 
 // doorFor returns the door that is open already for an address, or nil.
-func (s *Server) doorFor(kind, asked string) *door {
+func (s *Server) doorFor(w want) *door {
 	for _, d := range s.doors {
-		if d.kind == kind && d.asked == asked {
+		if d.kind == w.kind && d.asked == w.addr {
 			return d
 		}
 	}

@@ -84,7 +84,7 @@ func (s *Server) Reload(o Options) error {
 	if s.down {
 		return errors.New("the listeners are shutting down")
 	}
-	doors, err := s.bind(o.Listen, set.login.Mode)
+	doors, err := s.bind(wanted(o.Listen), set.login.Mode)
 	if err != nil {
 		return err
 	}
