@@ -146,6 +146,9 @@ func (n *notice) writeText(mw *message.Writer) error {
 	if n.entry.record.cause == causeExpired {
 		fmt.Fprintf(&b, "\n%s\n", n.words.expired)
 	}
+	if n.entry.record.maybe {
+		fmt.Fprintf(&b, "\n%s\n", n.words.maybe)
+	}
 	if n.advice != "" {
 		fmt.Fprintf(&b, "\n%s\n", n.advice)
 	}

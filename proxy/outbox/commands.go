@@ -377,7 +377,7 @@ func (o *Outbox) claim(ids []string) (items []*item, err error) {
 				continue
 			}
 			x.unplace(it)
-			it.busy, it.batch = true, false
+			it.busy, it.batch = true, 0
 			items = append(items, it)
 		}
 	})

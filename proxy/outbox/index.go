@@ -23,7 +23,8 @@ type index struct {
 	closing  bool
 	// wakes counts networks, sleeps and clock jumps: what failed before the last
 	// one says nothing about the time after it.
-	wakes int
+	wakes   int
+	batches uint32 // how many batches there were
 	// last and awake are the wall clock and the monotonic one, which stands still
 	// during sleep, when they were last looked at.
 	last, awake time.Time
@@ -42,8 +43,8 @@ type item struct {
 	state    stateNumber
 	cause    causeNumber
 	bounce   bool
-	busy     bool // its files are being changed by somebody
-	batch    bool // a runner recorded an attempt and will get to it
+	busy     bool   // its files are being changed by somebody
+	batch    uint32 // number of the batch with which a runner recorded an attempt and will get to it; 0: none
 }
 
 // stateNumber and causeNumber are State and cause in one octet.
@@ -133,7 +134,7 @@ func (x *index) set(it *item, e Entry) {
 		it.next = e.NextAttempt.UnixNano()
 	}
 	it.attempts, it.step = int32(e.Attempts), int32(e.record.step)
-	it.batch = false
+	it.batch = 0
 	x.count(it, 1)
 	x.place(it)
 	if it.state == sending || it.state == unconfirmed {
@@ -207,7 +208,7 @@ func (x *index) count(it *item, n int) {
 // moves it on. Others are in no queue.
 func (x *index) place(it *item) {
 	x.unplace(it)
-	if it.scheduled() && !it.busy && !it.batch && x.items[it.id] == it {
+	if it.scheduled() && !it.busy && it.batch == 0 && x.items[it.id] == it {
 		it.lane.later.push(it)
 	}
 }
@@ -273,7 +274,7 @@ func (x *index) find(id string) (*item, error) {
 // expired lists the other entries of a lane that have waited since before t.
 func (x *index) expired(probe *item, t time.Time) (ids []string) {
 	for _, it := range x.items {
-		if it.lane == probe.lane && it != probe && it.scheduled() && !it.busy && !it.batch && it.since <= t.UnixNano() {
+		if it.lane == probe.lane && it != probe && it.scheduled() && !it.busy && it.batch == 0 && it.since <= t.UnixNano() {
 			ids = append(ids, it.id)
 		}
 	}

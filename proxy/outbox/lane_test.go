@@ -325,6 +325,35 @@ func TestPauseStopsInTheMiddleOfABatch(t *testing.T) {
 	})
 }
 
+func TestHoldAndRemoveInTheMiddleOfABatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.Pause()
+		ids := r.keepN(15)
+		n := 0
+		r.script(func(Entry) upstream.Result {
+			if n++; n == 8 { // the first of a batch of eight
+				if err := r.Hold(ids[10], ids[12]); err != nil {
+					t.Error(err)
+				}
+				if err := r.Remove(ids[11]); err != nil {
+					t.Error(err)
+				}
+				r.Release(ids[12])
+			}
+			return upstream.Result{}
+		})
+		r.Resume()
+		// What was released goes by age again, but after what was under way.
+		want := slices.Concat(ids[:10], ids[13:], ids[12:13])
+		equal(t, "attempts", idsSeen(r.attempts()), want)
+		if e, err := r.store.load(ids[10]); err != nil || e.State != Held || e.Attempts != 0 {
+			t.Errorf("on disk: %s after %d attempts, %v", e.State, e.Attempts, err)
+		}
+	})
+}
+
 func TestCloseDuringAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

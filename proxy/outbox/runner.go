@@ -18,15 +18,15 @@ type mark struct{ wakes, clears int }
 func (o *Outbox) run(l *lane, batch []*item) {
 	size := 1
 	for len(batch) > 0 {
-		entries := o.record(l, batch)
+		entries, number := o.record(l, batch)
 		done := 0
-		for done < len(entries) && o.attempt(l, batch[done], entries[done]) {
+		for done < len(entries) && o.attempt(l, batch[done], entries[done], number) {
 			done++
 		}
 		if done == len(entries) && done == len(batch) {
 			size = min(2*size, maxBatch)
 		} else {
-			o.putBack(batch)
+			o.putBack(batch, number)
 			size = 1
 		}
 		o.do(func(x *index) {
@@ -47,8 +47,9 @@ func (o *Outbox) run(l *lane, batch []*item) {
 
 // record reads the entries of a batch and records durably that each is being
 // attempted, and when the next attempt will be. It returns those that may be
-// sent: all, or, when something failed, the first ones.
-func (o *Outbox) record(l *lane, batch []*item) []Entry {
+// sent: all, or, when something failed, the first ones. number marks the batch's
+// items: one that no longer has it was held or removed meanwhile.
+func (o *Outbox) record(l *lane, batch []*item) (entries []Entry, number uint32) {
 	entries, errs := o.store.loadAll(idsOf(batch))
 	for i, err := range errs {
 		if err != nil {
@@ -78,12 +79,14 @@ func (o *Outbox) record(l *lane, batch []*item) []Entry {
 			break
 		}
 	}
-	o.do(func(*index) {
+	o.do(func(x *index) {
+		x.batches++
+		number = max(1, x.batches)
 		for _, it := range batch {
-			it.busy, it.batch = false, true
+			it.busy, it.batch = false, number
 		}
 	})
-	return entries
+	return entries, number
 }
 
 // unusable deals with an entry that could not be read: it is set aside, or, when
@@ -109,13 +112,13 @@ func (o *Outbox) hinder(l *lane) {
 
 // attempt makes one attempt. It returns false when the lane has to stop: then
 // the entry was not attempted, or its outcome stops the lane.
-func (o *Outbox) attempt(l *lane, it *item, e Entry) (goOn bool) {
+func (o *Outbox) attempt(l *lane, it *item, e Entry, number uint32) (goOn bool) {
 	var m mark
 	var mine, stop bool
 	o.do(func(x *index) {
 		now := o.now()
 		stop = x.paused || x.closing || l.blocked || l.gate > now.UnixNano()
-		if mine = it.batch && !stop; mine {
+		if mine = it.batch == number && !stop; mine {
 			m = mark{x.wakes, l.clears}
 			x.set(it, e)
 		}
@@ -140,12 +143,12 @@ func (o *Outbox) attempt(l *lane, it *item, e Entry) (goOn bool) {
 
 // putBack returns the entries of a batch that were not attempted, and takes the
 // recorded attempt back.
-func (o *Outbox) putBack(batch []*item) {
+func (o *Outbox) putBack(batch []*item, number uint32) {
 	var mine []*item
 	o.do(func(x *index) {
 		for _, it := range batch {
-			if it.batch {
-				it.busy, it.batch = true, false
+			if it.batch == number {
+				it.busy, it.batch = true, 0
 				mine = append(mine, it)
 			}
 		}

@@ -205,9 +205,12 @@ func (s *store) updateAll(entries []Entry, skip []error) (errs []error) {
 	return s.each(len(entries), skip, func(i int) error { return s.update(entries[i]) })
 }
 
-// removeAll is remove for several entries.
+// removeAll is remove for several entries, and returns when that is durable.
 func (s *store) removeAll(entries []Entry, skip []error) (errs []error) {
-	return s.each(len(entries), skip, func(i int) error { return s.remove(entries[i].ID) })
+	errs = s.each(len(entries), skip, func(i int) error { return s.remove(entries[i].ID) })
+	// A failure is noted elsewhere: for this process the entries are gone.
+	s.note(s.syncs.do(change{act: func() error { return nil }}))
+	return errs
 }
 
 // loadAll reads several entries.
