@@ -1,68 +1,99 @@
 // Package network says which network this machine is on, and when that changes.
+//
+// Current reads the State once. A Watcher keeps it up to date and tells of four
+// things that end what was known about the way to a provider: another network, a
+// sleep, a wall clock that went back, a wall clock that went forward.
+//
+// On Linux the kernel says when something happens: rtnetlink multicasts changes
+// of addresses and routes, and a timerfd with TFD_TIMER_CANCEL_ON_SET wakes up
+// when the clock was set or the machine resumed. There is no ticker, and nothing
+// runs while nothing happens. github.com/mdlayher/netlink carries it: of the
+// libraries it is the one with a socket that one goroutine reads and Close ends.
+//
+// Elsewhere the state is looked at when it is asked for, and every ten seconds
+// while somebody waits for the network (Watcher.Waiting). SSIDs are told on Linux
+// alone: macOS shows them only to apps that may know the location, and on Windows
+// it would take the WLAN API.
 package network
 
 import (
 	"net/netip"
-	"time"
+	"strings"
 )
 
 // State is how the machine is connected at one moment. The zero value is offline.
 type State struct {
 	Online    bool       // there is a route to the Internet; nothing is said about what is behind it
-	Interface string     // name of the interface of that route
+	Interface string     // name of the interface of that route, IPv4's first
 	Local4    netip.Addr // local address used towards the Internet; invalid when there is none
 	Local6    netip.Addr
-	Gateway   netip.Addr // next hop of the default route, IPv4's first; invalid on point-to-point links
+	Gateway   netip.Addr // next hop of that route; invalid on point-to-point links
 	SSID      string     // name of the Wi-Fi network; "" when there is none or it cannot be told
 }
+
+// prefix6 is how much of an IPv6 address belongs to the network: the rest is the
+// machine's own choice and changes daily (RFC 8981).
+const prefix6 = 64
 
 // Key returns the identity of the network, for windows and learned facts: it
 // changes when interface, gateway, SSID, IPv4 address or IPv6 prefix (/64) do.
 // It is "" offline.
-func (s State) Key() string { return s.Interface }
+func (s State) Key() string {
+	if !s.Online {
+		return ""
+	}
+	show := func(valid bool, text string) string {
+		if !valid {
+			return "-"
+		}
+		return text
+	}
+	prefix, err := s.Local6.Prefix(prefix6)
+	return strings.Join([]string{
+		s.Interface,
+		show(s.Gateway.IsValid(), s.Gateway.String()),
+		show(s.Local4.IsValid(), s.Local4.String()),
+		show(err == nil && s.Local6.IsValid(), prefix.String()),
+		s.SSID,
+	}, " ")
+}
 
-// Current reads the state now. It sends nothing and needs no privileges.
-func Current() (State, error) { return State{}, nil }
+// Current reads the state now. It sends nothing and needs no privileges. An error
+// means that the system could not be asked; without any network the State is
+// zero and the error nil.
+func Current() (State, error) { return current() }
 
-// Kind is what an Event tells.
-type Kind int
-
-// The kinds of events.
-const (
-	Changed      Kind = iota + 1 // the State is another one
-	Resumed                      // the machine slept
-	ClockBack                    // the wall clock was set back
-	ClockForward                 // the wall clock was set forward
+// The addresses towards which the way is looked up: root name servers (RFC 2870),
+// as nobody has a route of their own to them. No packet goes there.
+var (
+	internet4 = netip.AddrFrom4([4]byte{198, 41, 0, 4})
+	internet6 = netip.AddrFrom16([16]byte{0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, 13: 0x02, 15: 0x30})
 )
 
-// Event is something that happened to the machine's connection or clock.
-type Event struct {
-	Kind  Kind
-	State State // at the time of the event
+// way is how packets leave for one address family.
+type way struct {
+	local   netip.Addr
+	gateway netip.Addr
+	name    string // of the interface
 }
 
-// Options are the settings of a Watcher; the zero value works.
-type Options struct {
-	Now func() time.Time
+// stateOf puts the two families together; a nil way is none.
+func stateOf(four, six *way, ssid func(name string) string) State {
+	s := State{Online: four != nil || six != nil}
+	first := four
+	if four == nil {
+		first = six
+	}
+	if first == nil {
+		return s
+	}
+	s.Interface, s.Gateway = first.name, first.gateway
+	if four != nil {
+		s.Local4 = four.local
+	}
+	if six != nil {
+		s.Local6 = six.local
+	}
+	s.SSID = ssid(first.name)
+	return s
 }
-
-// Watcher watches the network and the clock until Close.
-type Watcher struct{ events chan Event }
-
-// New starts a Watcher.
-func New(o Options) (*Watcher, error) { return &Watcher{events: make(chan Event, 8)}, nil }
-
-// State returns the current state.
-func (w *Watcher) State() State { return State{} }
-
-// Events returns the one channel of events; Close closes it. It has one
-// consumer. Events that pile up unread are merged, never lost.
-func (w *Watcher) Events() <-chan Event { return w.events }
-
-// Waiting tells whether somebody waits for the network to come back. Linux
-// ignores it; where nothing reports changes, the state is looked at now and
-// then while it is true, and never otherwise.
-func (w *Watcher) Waiting(bool) {}
-
-// Close stops the Watcher and waits for its goroutines.
-func (w *Watcher) Close() error { return nil }
