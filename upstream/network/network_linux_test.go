@@ -124,3 +124,16 @@ func TestClockTimer(t *testing.T) {
 		t.Error(uptime, running)
 	}
 }
+
+// TestByConnecting: the way without netlink finds the same addresses.
+func TestByConnecting(t *testing.T) {
+	t.Parallel()
+	want, err := byNetlink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := byConnecting(func(int, bool) netip.Addr { return want.Gateway }, func(string) string { return want.SSID })
+	if err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}

@@ -2,13 +2,7 @@
 
 package network
 
-import (
-	"errors"
-	"fmt"
-	"net"
-	"net/netip"
-	"time"
-)
+import "time"
 
 // thisPlatform reports nothing: the state is looked at.
 func thisPlatform() platform {
@@ -21,45 +15,7 @@ func thisPlatform() platform {
 	}}
 }
 
-// current finds the local addresses by connecting UDP sockets, which sends nothing.
+// current asks by way of UDP sockets. SSIDs are not told here.
 func current() (State, error) {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return State{}, fmt.Errorf("listing the interfaces: %w", err)
-	}
-	four, six := wayTo(internet4, interfaces), wayTo(internet6, interfaces)
-	return stateOf(four, six, func(string) string { return "" }), nil
-}
-
-// wayTo returns the way to an address, or nil when there is none.
-func wayTo(to netip.Addr, interfaces []net.Interface) *way {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 53)))
-	if err != nil {
-		return nil
-	}
-	local, ok := c.LocalAddr().(*net.UDPAddr)
-	if err := errors.Join(c.Close()); err != nil || !ok {
-		return nil
-	}
-	w := &way{local: local.AddrPort().Addr().Unmap().WithZone("")}
-	if w.local.IsLoopback() || w.local.IsUnspecified() {
-		return nil
-	}
-	for _, i := range interfaces {
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addrs {
-			n, ok := a.(*net.IPNet)
-			if !ok {
-				continue
-			}
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap() == w.local {
-				w.name, w.gateway = i.Name, gateway(i.Index, w.local.Is6())
-				return w
-			}
-		}
-	}
-	return nil
+	return byConnecting(gateway, func(string) string { return "" })
 }

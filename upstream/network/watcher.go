@@ -102,7 +102,8 @@ type clocks struct {
 	running time.Duration // stands still while it sleeps
 }
 
-// New starts a Watcher. It fails when the system cannot be asked at all.
+// New starts a Watcher. It fails when the system cannot be asked at all; where it
+// only does not report changes, the Watcher looks.
 func New(o Options) (*Watcher, error) { return newWatcher(o, thisPlatform()) }
 
 func newWatcher(o Options, p platform) (*Watcher, error) {
@@ -117,9 +118,11 @@ func newWatcher(o Options, p platform) (*Watcher, error) {
 	// Reports begin before the first look, so that no change falls in between.
 	stopReports := func() error { return nil }
 	if p.start != nil {
-		var err error
-		if stopReports, err = p.start(w.report); err != nil {
-			return nil, err
+		stop, err := p.start(w.report)
+		if err != nil { // a sandbox, perhaps: look instead
+			w.p.start = nil
+		} else {
+			stopReports = stop
 		}
 	}
 	state, err := p.read()

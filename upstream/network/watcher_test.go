@@ -232,11 +232,25 @@ func TestNewFails(t *testing.T) {
 	if _, err := newWatcher(Options{}, f.platform(true)); !errors.Is(err, f.err) || !f.stopped {
 		t.Error(err, f.stopped)
 	}
-	broken := f.platform(false)
-	broken.start = func(func(signal)) (func() error, error) { return nil, f.err }
-	if _, err := newWatcher(Options{}, broken); !errors.Is(err, f.err) {
-		t.Error(err)
-	}
+}
+
+// TestNoReports: where the system's reports cannot be had, the Watcher looks.
+func TestNoReports(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		p := f.platform(false)
+		p.start = func(func(signal)) (func() error, error) { return nil, errors.New("not permitted") }
+		w, err := newWatcher(Options{}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		f.set(func(f *fake) { f.state = home })
+		w.Waiting(true)
+		time.Sleep(pollEvery)
+		wantEvents(t, w, "changed eth0")
+	})
 }
 
 // TestMain fails the run when a goroutine of this package outlives the tests.

@@ -105,7 +105,8 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if err := s.checkCredentials(); err != nil {
 		return nil, err
 	}
-	conn, err := o.Dialer.DialFirst(ctx, s.targets(), s.stagger())
+	targets := s.targets()
+	conn, err := o.Dialer.DialFirst(ctx, targets, s.stagger(targets))
 	if err != nil {
 		e := *upstream.AsError(err, upstream.PhasePOPGreeting)
 		e.Phase, e.Account = upstream.PhasePOPGreeting, o.Account.Name
@@ -192,8 +193,9 @@ func (s *Session) targets() []dial.Target {
 	return out
 }
 
-func (s *Session) stagger() time.Duration {
-	if s.o.Known != nil {
+// stagger is the start that the first target has before the second.
+func (s *Session) stagger(targets []dial.Target) time.Duration {
+	if k := s.o.Known; k != nil && targets[0].Server.Port == k.Port {
 		return knownPortDelay
 	}
 	return portDelay

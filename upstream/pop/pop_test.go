@@ -334,7 +334,7 @@ func TestTargets(t *testing.T) {
 		{upstream.SecurityAuto, 0, nil, "995 tls, 110", portDelay},
 		{upstream.SecurityAuto, 0, &Capabilities{Port: 110}, "110, 995 tls", knownPortDelay},
 		{upstream.SecurityAuto, 0, &Capabilities{Port: 995}, "995 tls, 110", knownPortDelay},
-		{upstream.SecurityTLS, 0, &Capabilities{Port: 110}, "995 tls", knownPortDelay},
+		{upstream.SecurityTLS, 0, &Capabilities{Port: 110}, "995 tls", portDelay},
 		{upstream.SecurityStartTLS, 0, nil, "110", portDelay},
 		{upstream.SecurityNone, 0, nil, "110", portDelay},
 		{upstream.SecurityAuto, 1995, nil, "1995", portDelay},
@@ -351,8 +351,8 @@ func TestTargets(t *testing.T) {
 			}
 			got = append(got, text)
 		}
-		if strings.Join(got, ", ") != tc.want || s.stagger() != tc.stagger {
-			t.Errorf("%s %d: %v after %v, want %s after %v", tc.security, tc.port, got, s.stagger(), tc.want, tc.stagger)
+		if strings.Join(got, ", ") != tc.want || s.stagger(s.targets()) != tc.stagger {
+			t.Errorf("%s %d: %v after %v, want %s after %v", tc.security, tc.port, got, s.stagger(s.targets()), tc.want, tc.stagger)
 		}
 	}
 }
