@@ -79,7 +79,7 @@ func (x xoauth2Client) Next([]byte) ([]byte, error) { return []byte{}, nil }
 // goSMTP connects go-smtp's client over TLS.
 func goSMTP(t *testing.T, p *Provider) *gosmtp.Client {
 	t.Helper()
-	c := dial(t, p.SMTPSAddr(), "")
+	c := dial(t, p.SMTPSAddr())
 	c.tls(p)
 	cl := gosmtp.NewClient(c.nc)
 	if err := cl.Hello("localhost"); err != nil {
@@ -124,12 +124,12 @@ func TestMechanisms(t *testing.T) {
 func TestExternal(t *testing.T) {
 	t.Parallel()
 	p := Run(t, Options{SMTP: SMTP{Mechanisms: []string{"EXTERNAL"}, ClientCertUser: "taro"}})
-	c := dial(t, p.SMTPSAddr(), "")
+	c := dial(t, p.SMTPSAddr())
 	c.tls(p)
 	c.want("220")
 	c.cmd("EHLO x", "250")
 	c.cmd("AUTH EXTERNAL =", "535")
-	c = dial(t, p.SMTPSAddr(), "")
+	c = dial(t, p.SMTPSAddr())
 	c.tls(p, p.ClientCertificate())
 	c.want("220")
 	c.cmd("EHLO x", "250")
@@ -204,7 +204,7 @@ func TestStandardClient(t *testing.T) {
 	t.Parallel()
 	p := Run(t, Options{})
 	host, _, _ := net.SplitHostPort(p.SMTPAddr())
-	raw := dial(t, p.SMTPAddr(), "")
+	raw := dial(t, p.SMTPAddr())
 	c, err := smtp.NewClient(raw.nc, host)
 	if err != nil {
 		t.Fatal(err)

@@ -132,3 +132,18 @@ func (p *Provider) newTLSConfig(clientCerts bool) *tls.Config {
 	}
 	return c
 }
+
+// tlsConfig returns the settings for the next handshake.
+func (p *Provider) tlsConfig() *tls.Config {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	conf := p.tls
+	if p.smtp.ClientCertUser != "" {
+		conf = p.mtls
+	}
+	if v := p.smtp.TLSVersion; v != 0 {
+		conf = conf.Clone()
+		conf.MinVersion, conf.MaxVersion = v, v
+	}
+	return conf
+}

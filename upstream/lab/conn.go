@@ -235,13 +235,7 @@ func (c *conn) handshake() error {
 			return errors.Join(err, errEnd)
 		}
 	}
-	c.p.mu.Lock()
-	conf := c.p.tls
-	if c.p.smtp.ClientCertUser != "" {
-		conf = c.p.mtls
-	}
-	c.p.mu.Unlock()
-	tc := tls.Server(prefixConn{c.raw, c.br}, conf)
+	tc := tls.Server(prefixConn{c.raw, c.br}, c.p.tlsConfig())
 	if err := tc.HandshakeContext(c.p.ctx); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func phaseTalk(t *testing.T, p *Provider, phase upstream.Phase) (*client, string
 	if phase.IsPOP() || strings.HasPrefix(string(phase), "pop-") {
 		return popPhaseTalk(t, p, phase)
 	}
-	c := dial(t, p.SMTPAddr(), "")
+	c := dial(t, p.SMTPAddr())
 	steps := []struct {
 		phase       upstream.Phase
 		write, want string
@@ -54,7 +54,7 @@ func phaseTalk(t *testing.T, p *Provider, phase upstream.Phase) (*client, string
 
 func popPhaseTalk(t *testing.T, p *Provider, phase upstream.Phase) (*client, string) {
 	t.Helper()
-	c := dial(t, p.POPAddr(), "")
+	c := dial(t, p.POPAddr())
 	for _, s := range []struct {
 		phase upstream.Phase
 		write string
@@ -275,10 +275,10 @@ func TestInject(t *testing.T) {
 	pop.want("+OK forged")
 	pop.tls(p)
 	pop.cmd("CAPA", "+OK")
-	plain := dial(t, p.SMTPSAddr(), "")
+	plain := dial(t, p.SMTPSAddr())
 	plain.write("\x16\x03\x01")
 	plain.want("220")
-	dial(t, p.SMTPSAddr(), "").wantEnd()
+	dial(t, p.SMTPSAddr()).wantEnd()
 }
 
 // TestAuthStep breaks the middle of an AUTH exchange.

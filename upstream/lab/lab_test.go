@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -35,14 +36,10 @@ type client struct {
 	br *bufio.Reader
 }
 
-// dial connects from an address ("" for any) and reads nothing.
-func dial(t testing.TB, addr, from string) *client {
+// dial connects and reads nothing.
+func dial(t testing.TB, addr string) *client {
 	t.Helper()
-	var d net.Dialer
-	if from != "" {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
-	}
-	nc, err := d.Dial("tcp", addr)
+	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +54,7 @@ func newClient(t testing.TB, nc net.Conn) *client {
 // smtp connects and reads the greeting.
 func smtpTo(t testing.TB, p *Provider) *client {
 	t.Helper()
-	c := dial(t, p.SMTPAddr(), "")
+	c := dial(t, p.SMTPAddr())
 	c.want("220")
 	return c
 }
@@ -65,7 +62,7 @@ func smtpTo(t testing.TB, p *Provider) *client {
 // pop connects and reads the greeting.
 func popTo(t testing.TB, p *Provider) *client {
 	t.Helper()
-	c := dial(t, p.POPAddr(), "")
+	c := dial(t, p.POPAddr())
 	c.want("+OK")
 	return c
 }
@@ -157,21 +154,30 @@ func (c *client) wantEnd() {
 	}
 }
 
-// login logs in by POP3 from an address.
+// popLogin logs in by POP3 from a public address, if one is given.
 func popLogin(t testing.TB, p *Provider, from string) *client {
 	t.Helper()
-	c := dial(t, p.POPAddr(), from)
+	public(p, from)
+	c := dial(t, p.POPAddr())
 	c.want("+OK")
 	c.cmd("USER taro", "+OK")
 	c.cmd("PASS "+DefaultUser.Password, "+OK")
 	return c
 }
 
-// tryRcpt connects from an address and returns the code of the first refusal,
+// public makes new connections come from an address, if one is given.
+func public(p *Provider, from string) {
+	if from != "" {
+		p.SetPublic("", netip.MustParseAddr(from))
+	}
+}
+
+// tryRcpt connects from a public address, if one is given, and returns the code of the first refusal,
 // or "250" when a recipient elsewhere is taken.
 func tryRcpt(t testing.TB, p *Provider, from, sender, rcpt string) string {
 	t.Helper()
-	c := dial(t, p.SMTPAddr(), from)
+	public(p, from)
+	c := dial(t, p.SMTPAddr())
 	defer c.nc.Close()
 	for _, line := range []string{"", "EHLO x", "MAIL FROM:<" + sender + ">", "RCPT TO:<" + rcpt + ">", "DATA"} {
 		if line != "" {

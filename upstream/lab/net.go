@@ -22,6 +22,8 @@ type Net struct {
 
 	mu        sync.Mutex
 	listeners map[string]*memListener
+	conns     map[*pipeConn]struct{} // the clients' ends of what is open
+	blocked   map[uint16]bool
 	down      bool
 	port      int // the last one given out
 	dials     []string
@@ -29,7 +31,10 @@ type Net struct {
 
 // NewNet makes a network. It needs no Close; its connections end like any others.
 func NewNet(rtt time.Duration) *Net {
-	return &Net{rtt: rtt, listeners: map[string]*memListener{}, port: 40000}
+	return &Net{
+		rtt: rtt, port: 40000,
+		listeners: map[string]*memListener{}, conns: map[*pipeConn]struct{}{}, blocked: map[uint16]bool{},
+	}
 }
 
 // DialContext connects from laddr ("" for the loopback address of addr's
@@ -48,6 +53,26 @@ func (n *Net) SetDown(down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.down = down
+}
+
+// Block makes every new Dial to a port hang until its context ends, as behind a
+// firewall that drops what it does not like, or ends that.
+func (n *Net) Block(port int, blocked bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.blocked[uint16(port)] = blocked
+}
+
+// Cut makes every open connection dead without a word: what is written from now
+// on is lost, on both sides, nothing more arrives, and neither end is told.
+func (n *Net) Cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.conns {
+		c.in.cut()
+		c.out.cut()
+	}
+	clear(n.conns)
 }
 
 // Dials returns the addresses that were dialled, in order, refused ones too.
@@ -103,8 +128,10 @@ func (n *Net) dial(ctx context.Context, laddr, addr string) (net.Conn, error) {
 		}
 	}
 	n.mu.Lock()
-	n.dials = append(n.dials, addr)
-	down, l := n.down, n.listeners[remote.String()]
+	if len(n.dials) < maxCommands {
+		n.dials = append(n.dials, addr)
+	}
+	down, blocked, l := n.down, n.blocked[remote.Port()], n.listeners[remote.String()]
 	from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, n.freePortLocked()))
 	n.mu.Unlock()
 	to := net.TCPAddrFromAddrPort(remote)
@@ -114,6 +141,10 @@ func (n *Net) dial(ctx context.Context, laddr, addr string) (net.Conn, error) {
 	if down {
 		return fail(syscall.ENETUNREACH)
 	}
+	if blocked {
+		<-ctx.Done()
+		return fail(ctx.Err())
+	}
 	if n.rtt > 0 && !waitTimer(ctx, n.rtt) {
 		return fail(ctx.Err())
 	}
@@ -121,6 +152,14 @@ func (n *Net) dial(ctx context.Context, laddr, addr string) (net.Conn, error) {
 		return fail(syscall.ECONNREFUSED)
 	}
 	a, b := newPipe(n.rtt, from, to)
+	a.closed = func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.conns, a)
+	}
+	n.mu.Lock()
+	n.conns[a] = struct{}{}
+	n.mu.Unlock()
 	// The handshake's last packet reaches the server half a round trip later.
 	go l.deliver(b, n.rtt/2)
 	return a, nil
@@ -174,3 +213,23 @@ func (l *memListener) Close() error {
 
 // Addr returns the address.
 func (l *memListener) Addr() net.Addr { return l.addr }
+
+// Resolver knows the addresses of some hosts and of no others.
+type Resolver map[string][]netip.Addr
+
+// LookupNetIP is net.Resolver's: network is "ip", "ip4" or "ip6".
+func (r Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	var found []netip.Addr
+	for _, a := range r[host] {
+		if network == "ip" || network == "ip4" && a.Is4() || network == "ip6" && a.Is6() {
+			found = append(found, a)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return found, nil
+}

@@ -155,6 +155,9 @@ type SMTP struct {
 	Pipelined Punish
 	// GreetingText replaces the text of the 220 greeting.
 	GreetingText string
+	// TLSVersion is the only version of TLS that both servers speak, such as
+	// tls.VersionTLS10; 1.2 and 1.3 when 0.
+	TLSVersion uint16
 	// ClientCertUser is the user that EXTERNAL logs in; a client certificate
 	// signed by the lab's CA is needed.
 	ClientCertUser string

@@ -24,6 +24,7 @@ func newPipe(rtt time.Duration, client, server net.Addr) (a, b *pipeConn) {
 type pipeConn struct {
 	in, out       *half
 	local, remote net.Addr
+	closed        func() // called by Close, unless nil
 }
 
 // Read returns what has arrived; io.EOF after the other end's Close.
@@ -36,6 +37,9 @@ func (c *pipeConn) Write(b []byte) (int, error) { return c.out.write(b) }
 func (c *pipeConn) Close() error {
 	c.out.closeWrite()
 	c.in.closeRead()
+	if c.closed != nil {
+		c.closed()
+	}
 	return nil
 }
 
@@ -86,6 +90,7 @@ type half struct {
 	size            int
 	ended           time.Time // arrival of the writer's Close; zero while it is open
 	gone            bool      // the reader closed its end
+	dead            bool      // nothing passes any more, by cut
 	readBy, writeBy time.Time
 }
 
@@ -115,15 +120,24 @@ func (h *half) closeWrite() {
 	}
 }
 
-func (h *half) closeRead() {
+// cut lets nothing more pass: neither octets nor an end.
+func (h *half) cut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.gone = true
+	h.dead = true
 	h.parcels, h.size = nil, 0
 	h.wakeLocked()
 }
 
-// wait returns when the half has changed or t has come; a zero t never comes.
+func (h *half) closeRead() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = true // a writer on a dead line does not hear of it
+	h.parcels, h.size = nil, 0
+	h.wakeLocked()
+}
+
+// waitLocked returns when the half has changed or t has come; a zero t never comes.
 // It holds h.mu when called and when it returns.
 func (h *half) waitLocked(t time.Time) {
 	changed := h.changed
@@ -169,7 +183,7 @@ func (h *half) read(b []byte) (int, error) {
 				return n, nil
 			}
 			next = h.parcels[0].due
-		} else if !h.ended.IsZero() {
+		} else if !h.ended.IsZero() && !h.dead {
 			if !now.Before(h.ended) {
 				return 0, io.EOF
 			}
@@ -203,6 +217,8 @@ func (h *half) write(b []byte) (n int, err error) {
 		switch {
 		case !h.ended.IsZero():
 			return n, net.ErrClosed
+		case h.dead:
+			return n + len(b), nil
 		case h.gone:
 			return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
 		case !h.writeBy.IsZero() && !now.Before(h.writeBy):

@@ -63,7 +63,7 @@ func TestPOP(t *testing.T) {
 func TestPOPLogins(t *testing.T) {
 	t.Parallel()
 	p := Run(t, Options{POP: POP{APOP: true}, SMTP: SMTP{Mechanisms: []string{"PLAIN", "CRAM-MD5"}}})
-	c := dial(t, p.POPAddr(), "")
+	c := dial(t, p.POPAddr())
 	greeting := strings.TrimSpace(c.want("+OK"))
 	stamp := greeting[strings.IndexByte(greeting, '<'):]
 	sum := md5.Sum([]byte(stamp + DefaultUser.Password))
@@ -82,7 +82,7 @@ func TestPOPLogins(t *testing.T) {
 	c.cmd("*", "-ERR")
 	c.cmd("AUTH PLAIN", "+ ")
 	c.cmd(b64("\x00taro\x00"+DefaultUser.Password), "+OK")
-	c = dial(t, p.POPSAddr(), "")
+	c = dial(t, p.POPSAddr())
 	c.tls(p)
 	c.want("+OK")
 	c.cmd("USER taro", "+OK")

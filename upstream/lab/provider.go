@@ -18,7 +18,9 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// Provider is a running provider. Close ends it.
+// Provider is a running provider. Close ends it. mu guards the three embedded
+// structs and is never held while something waits; rec has its own lock, which
+// may be taken under mu.
 type Provider struct {
 	opts  Options
 	certs *certs
@@ -30,26 +32,41 @@ type Provider struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu        sync.Mutex // guards all below; never held while rec.mu is wanted by a waiter
-	rules     Rules
-	smtp      SMTP
-	pop       POP
-	faults    faults
-	release   chan struct{} // closed and replaced by Release
-	list      relayList
-	users     map[string]*userState
-	grey      map[string]time.Time
-	rates     map[netip.Addr][]time.Time
-	public    map[Proto]netip.Addr // by SetPublic
-	nextConn  int
-	conns     map[*conn]struct{}
-	listeners []net.Listener
-	closers   []io.Closer         // of HTTP servers
-	addrs     map[string][]string // by server's name: "smtp", "smtps", "pop", "pops"
-	closed    bool
-	tokens    func(token string) (user string, ok bool) // the OAuth server's, if there is one
+	mu sync.Mutex
+	settings
+	memory
+	doors
 
 	transcript sync.Mutex // one Options.Transcript call at a time
+}
+
+// settings are what can be changed while the provider runs.
+type settings struct {
+	rules   Rules
+	smtp    SMTP
+	pop     POP
+	faults  faults
+	public  map[Proto]netip.Addr // by SetPublic
+	release chan struct{}        // closed and replaced by Release
+}
+
+// memory is what the provider remembers of its clients.
+type memory struct {
+	list   relayList
+	users  map[string]*userState
+	grey   map[string]time.Time
+	rates  map[netip.Addr][]time.Time
+	tokens func(token string) (user string, ok bool) // the OAuth server's, if there is one
+}
+
+// doors are what is open.
+type doors struct {
+	addrs     map[string][]string // by server's name: "smtp", "smtps", "pop", "pops"
+	listeners []net.Listener
+	closers   []io.Closer // of HTTP servers
+	conns     map[*conn]struct{}
+	lastConn  int
+	closed    bool
 }
 
 // userState is what the provider remembers of a user.
@@ -83,14 +100,12 @@ func Start(o Options) (*Provider, error) {
 	}
 	p := &Provider{
 		opts: o, certs: certs, rec: newRecord(),
-		release: make(chan struct{}),
-		list:    relayList{},
-		users:   map[string]*userState{},
-		grey:    map[string]time.Time{},
-		rates:   map[netip.Addr][]time.Time{},
-		conns:   map[*conn]struct{}{},
-		public:  map[Proto]netip.Addr{},
-		addrs:   map[string][]string{},
+		settings: settings{public: map[Proto]netip.Addr{}, release: make(chan struct{})},
+		memory: memory{
+			list: relayList{}, users: map[string]*userState{},
+			grey: map[string]time.Time{}, rates: map[netip.Addr][]time.Time{},
+		},
+		doors: doors{conns: map[*conn]struct{}{}, addrs: map[string][]string{}},
 	}
 	for _, u := range o.Users {
 		p.users[u.Name] = &userState{User: u, scram: map[string]scram.StoredCredentials{}}
@@ -316,8 +331,8 @@ func (p *Provider) handle(server string, nc net.Conn) {
 	if p.opts.Delay > 0 && p.opts.Net == nil {
 		nc = delayed(p.ctx, &p.wg, nc, p.opts.Delay)
 	}
-	p.nextConn++
-	c := newConn(p, p.nextConn, proto, nc)
+	p.lastConn++
+	c := newConn(p, p.lastConn, proto, nc)
 	p.conns[c] = struct{}{}
 	p.wg.Add(1)
 	go func() {

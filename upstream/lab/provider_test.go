@@ -25,7 +25,7 @@ func TestCertificates(t *testing.T) {
 		CertForeignName: "valid for other.example, not localhost", CertSelfSigned: "unknown authority", CertOtherCA: "unknown authority",
 	} {
 		p := Run(t, Options{Cert: kind})
-		c := dial(t, p.SMTPSAddr(), "")
+		c := dial(t, p.SMTPSAddr())
 		err := tls.Client(c.nc, clientTLS(p)).Handshake()
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("kind %d: %v, want %q", kind, err, want)
@@ -44,7 +44,7 @@ func TestResumption(t *testing.T) {
 	conf := clientTLS(p)
 	conf.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	for range 2 {
-		c := dial(t, p.SMTPSAddr(), "")
+		c := dial(t, p.SMTPSAddr())
 		c = newClient(t, tls.Client(c.nc, conf))
 		c.want("220")
 		c.cmd("QUIT", "221")
@@ -52,6 +52,20 @@ func TestResumption(t *testing.T) {
 	}
 	if s := p.Stats(); s.TLSHandshakes != 2 || s.TLSResumed != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestOldTLS speaks TLS 1.0 alone, to those who allow it.
+func TestOldTLS(t *testing.T) {
+	t.Parallel()
+	p := Run(t, Options{SMTP: SMTP{TLSVersion: tls.VersionTLS10}})
+	for _, minimum := range []uint16{tls.VersionTLS10, tls.VersionTLS12} {
+		conf := clientTLS(p)
+		conf.MinVersion = minimum
+		err := tls.Client(dial(t, p.SMTPSAddr()).nc, conf).Handshake()
+		if (err == nil) != (minimum == tls.VersionTLS10) {
+			t.Errorf("a client from %s on: %v", tls.VersionName(minimum), err)
+		}
 	}
 }
 
@@ -101,7 +115,7 @@ func TestCloseEndsAll(t *testing.T) {
 	}})
 	var wg sync.WaitGroup
 	for range 5 {
-		c := dial(t, p.SMTPAddr(), "")
+		c := dial(t, p.SMTPAddr())
 		c.want("220")
 		c.write("EHLO x\r\n")
 		wg.Go(func() { io.Copy(io.Discard, io.LimitReader(c.nc, 1<<16)) })

@@ -68,8 +68,12 @@ type Stats struct {
 	Faults                    int // that struck
 }
 
-// maxCommands bounds how many Commands are kept; later ones are only counted.
-const maxCommands = 200_000
+// What is kept at most; commands and messages beyond it are only counted.
+const (
+	maxCommands = 200_000
+	maxMessages = 200_000
+	maxKept     = 512 << 20 // octets of Message.Data in all; nil beyond
+)
 
 // record keeps what happened. changed is closed and replaced at each change.
 type record struct {
@@ -78,11 +82,28 @@ type record struct {
 	stats    Stats
 	commands []Command
 	messages []Message
+	kept     int           // octets of Data in messages
 	trips    map[int]Trips // of closed connections, by number
 }
 
 func newRecord() *record {
 	return &record{changed: make(chan struct{}), trips: map[int]Trips{}}
+}
+
+// accepted keeps a message under its number, which it returns.
+func (r *record) accepted(m Message) int {
+	r.update(func() {
+		r.stats.Messages++
+		m.ID = r.stats.Messages
+		if r.kept+len(m.Data) > maxKept {
+			m.Data = nil
+		}
+		r.kept += len(m.Data)
+		if len(r.messages) < maxMessages {
+			r.messages = append(r.messages, m)
+		}
+	})
+	return m.ID
 }
 
 // update runs f with the record locked and wakes whoever waits.
@@ -158,14 +179,22 @@ func (p *Provider) Wait(ctx context.Context, n int) ([]Message, error) {
 	return p.Messages(), err
 }
 
-// WaitIdle returns when no connection is open, or with ctx's error. Trips of
-// every connection are there from then on.
+// WaitIdle returns when no connection is open, or with ctx's error.
 func (p *Provider) WaitIdle(ctx context.Context) error {
 	return p.WaitFor(ctx, func(s Stats) bool { return s.SMTPOpen+s.POPOpen == 0 })
 }
 
-// Trips returns the round trips of a connection that has ended.
+// Trips returns the round trips of a connection so far, of one that has ended
+// too.
 func (p *Provider) Trips(conn int) Trips {
+	p.mu.Lock()
+	for c := range p.conns {
+		if c.id == conn {
+			defer p.mu.Unlock()
+			return Trips{Total: c.raw.total()}
+		}
+	}
+	p.mu.Unlock()
 	p.rec.mu.Lock()
 	defer p.rec.mu.Unlock()
 	return p.rec.trips[conn]

@@ -75,7 +75,7 @@ func TestCheckMoment(t *testing.T) {
 		CheckData:    {"220", "250", "250", "550"},
 	} {
 		p := Run(t, Options{Rules: Rules{PBS: PBS{Window: time.Minute}, Check: check}})
-		c := dial(t, p.SMTPAddr(), "")
+		c := dial(t, p.SMTPAddr())
 		c.want(want[0])
 		c.cmd("EHLO x", "250")
 		c.cmd("MAIL FROM:<"+own+">", want[1])
@@ -161,8 +161,8 @@ func TestFamilies(t *testing.T) {
 	if a, b := netip.MustParseAddrPort(addrs[0]), netip.MustParseAddrPort(addrs[1]); a.Port() != b.Port() {
 		t.Errorf("ports differ: %v", addrs)
 	}
-	popLogin(t, p, "127.0.0.1")
-	c := dial(t, addrs[1], "")
+	popLogin(t, p, "")
+	c := dial(t, addrs[1])
 	c.want("220")
 	c.cmd("EHLO x", "250")
 	c.cmd("MAIL FROM:<"+own+">", "250")
@@ -238,7 +238,7 @@ func TestLimits(t *testing.T) {
 	clk.add(time.Minute)
 	c.say(chunked)
 	_, p = start(Limits{Connections: 1})
-	dial(t, p.SMTPAddr(), "").want("421 4.7.0")
+	dial(t, p.SMTPAddr()).want("421 4.7.0")
 }
 
 // TestWords replaces the words of refusals.

@@ -198,7 +198,7 @@ func TestLongLine(t *testing.T) {
 	t.Parallel()
 	p := Run(t, Options{})
 	for addr, want := range map[string]string{p.SMTPAddr(): "500", p.POPAddr(): "-ERR"} {
-		c := dial(t, addr, "")
+		c := dial(t, addr)
 		c.reply()
 		c.write(strings.Repeat("x", maxLine+1))
 		c.want(want)

@@ -348,12 +348,7 @@ func (s *smtpSession) accept(chunked bool) error {
 	s.last = total
 	s.messages++
 	s.sent()
-	s.p.rec.update(func() {
-		r := s.p.rec
-		r.stats.Messages++
-		m.ID = r.stats.Messages
-		r.messages = append(r.messages, m)
-	})
-	s.refuse(WordAccepted, "id", strconv.Itoa(m.ID))
+	id := s.p.rec.accepted(m)
+	s.refuse(WordAccepted, "id", strconv.Itoa(id))
 	return nil
 }

@@ -2,8 +2,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,7 +119,7 @@ func TestTrips(t *testing.T) {
 func TestTripsOnLoopback(t *testing.T) {
 	t.Parallel()
 	p := Run(t, Options{})
-	c := dial(t, p.SMTPSAddr(), "")
+	c := dial(t, p.SMTPSAddr())
 	c.tls(p)
 	c.want("220")
 	c.say(ehlo, plainIR)
@@ -181,7 +185,7 @@ func TestDelay(t *testing.T) {
 	defer proxy.Close()
 	for _, addr := range []string{p.SMTPSAddr(), proxy.Addr()} {
 		start := time.Now()
-		c := dial(t, addr, "")
+		c := dial(t, addr)
 		pool := p
 		if addr == proxy.Addr() {
 			pool = target
@@ -223,6 +227,53 @@ func TestNetRefuses(t *testing.T) {
 	}
 	if got := len(n.Dials()); got != 2 {
 		t.Errorf("%d dials, want 2", got)
+	}
+}
+
+// TestNetCut shows a port that swallows, and a line that dies without a word.
+func TestNetCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := NewNet(time.Second)
+		p := Run(t, Options{Net: n})
+		n.Block(587, true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := n.Dial(ctx, "tcp", p.SMTPAddr()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a blocked port: %v", err)
+		}
+		n.Block(587, false)
+		nc, err := n.Dial(t.Context(), "tcp", p.SMTPAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, nc)
+		c.want("220")
+		n.Cut()
+		c.write("NOOP\r\n")
+		nc.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := c.br.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a dead line: %v", err)
+		}
+		if s := p.Stats(); s.SMTPOpen != 1 || p.Count(SMTPProto, "NOOP") != 0 || p.Trips(1).Total != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestResolver looks up what it knows and what it does not.
+func TestResolver(t *testing.T) {
+	t.Parallel()
+	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	r := Resolver{"mail.example": {v6, v4}}
+	for network, want := range map[string][]netip.Addr{"ip": {v6, v4}, "ip4": {v4}, "ip6": {v6}} {
+		if got, err := r.LookupNetIP(t.Context(), network, "mail.example"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v", network, got, err)
+		}
+	}
+	var de *net.DNSError
+	if _, err := r.LookupNetIP(t.Context(), "ip", "x.example"); !errors.As(err, &de) || !de.IsNotFound {
+		t.Errorf("unknown: %v", err)
 	}
 }
 
