@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,7 +185,10 @@ func apiError(e *upstream.Error) *api.Error {
 }
 
 // outboxAPI shows the outbox to the control API.
-type outboxAPI struct{ *outbox.Outbox }
+type outboxAPI struct {
+	*outbox.Outbox
+	clear func(account string) // ends an account's attention at the relay
+}
 
 func (o outboxAPI) Entries() ([]api.Entry, error) {
 	list, err := o.List()
@@ -209,28 +213,39 @@ func (o outboxAPI) Message(id string) (io.ReadCloser, error) {
 }
 
 func (o outboxAPI) Do(verb string, ids []string) ([]string, error) {
-	whole := make([]string, 0, len(ids))
+	entries, err := o.named(verb, ids)
+	if err != nil {
+		return nil, apiErr(err)
+	}
+	whole := make([]string, 0, len(entries))
+	for _, e := range entries {
+		whole = append(whole, e.ID)
+		if verb == "send" && e.Account != "" {
+			o.clear(e.Account)
+		}
+	}
+	do := map[string]func(...string) error{"send": o.SendNow, "hold": o.Hold, "release": o.Release, "remove": o.Remove}[verb]
+	if len(ids) == 0 {
+		return whole, apiErr(do())
+	}
+	return whole, apiErr(do(whole...))
+}
+
+// named returns the entries that a command is about: those with these IDs, or,
+// for "send" without IDs, all but the held ones.
+func (o outboxAPI) named(verb string, ids []string) (entries []outbox.Entry, err error) {
+	if len(ids) == 0 {
+		list, err := o.List()
+		return slices.DeleteFunc(list, func(e outbox.Entry) bool { return e.State == outbox.Held }), err
+	}
 	for _, id := range ids {
 		e, err := o.Show(id)
 		if err != nil {
-			return nil, apiErr(err)
-		}
-		whole = append(whole, e.ID)
-	}
-	if len(ids) == 0 { // send all: name them before they are gone
-		list, err := o.List()
-		if err != nil {
 			return nil, err
 		}
-		for _, e := range list {
-			if e.State != outbox.Held {
-				whole = append(whole, e.ID)
-			}
-		}
-		return whole, apiErr(o.SendNow())
+		entries = append(entries, e)
 	}
-	do := map[string]func(...string) error{"send": o.SendNow, "hold": o.Hold, "release": o.Release, "remove": o.Remove}[verb]
-	return whole, apiErr(do(whole...))
+	return entries, nil
 }
 
 func (o outboxAPI) History() ([]api.Event, error) {

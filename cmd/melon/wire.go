@@ -97,7 +97,7 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the control socket: %w", err)
 	}
-	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox}, Journal: d.journal, Log: d.log})
+	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox, d.relay.Clear}, Journal: d.journal, Log: d.log})
 	d.events.Go(d.followNetwork)
 	d.smtp.Start()
 	return d, nil
