@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +94,7 @@ func FuzzCommands(f *testing.F) {
 type scriptConn struct {
 	in, out []byte
 	size    int // of a packet
+	once    sync.Once
 	closed  chan struct{}
 }
 
@@ -111,7 +113,7 @@ func (c *scriptConn) Write(p []byte) (int, error) {
 }
 
 func (c *scriptConn) Close() error {
-	close(c.closed)
+	c.once.Do(func() { close(c.closed) })
 	return nil
 }
 

@@ -131,6 +131,9 @@ func (w words) explanation(e *upstream.Error) string {
 	if w.explain != nil {
 		x = strings.Join(strings.Fields(w.explain(e)), " ")
 	}
+	if !w.utf8 && !legible(x) {
+		x = ""
+	}
 	person := e.Kind() == upstream.KindPerson && e.Account != ""
 	switch {
 	case x == "" && !person:
@@ -230,6 +233,14 @@ func ascii(s string) string {
 		b.WriteString(p)
 	}
 	return b.String()
+}
+
+// legible reports whether most of s can be said in ASCII. Japanese cannot: it is
+// better left out than shown as question marks.
+func legible(s string) bool {
+	n := utf8.RuneCountInString(s)
+	lost := strings.Count(ascii(s), "?")
+	return isASCII(s) || lost*10 < n
 }
 
 // plain returns the ASCII form of one character.

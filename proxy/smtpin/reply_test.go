@@ -163,6 +163,26 @@ func TestReplyText(t *testing.T) {
 	}
 }
 
+// TestExplanationLanguage: what would reach the app as question marks is left
+// out, the account's name is not.
+func TestExplanationLanguage(t *testing.T) {
+	t.Parallel()
+	e := &upstream.Error{Account: "home", Phase: upstream.PhaseAuth, Class: upstream.ClassCredentialsRejected,
+		Reply: upstream.Reply{Code: 535, Lines: []string{"no"}}}
+	w := words{explain: func(*upstream.Error) string { return "パスワードが違います。\nCheck it." }}
+	if got := w.smtpError(e).Message; got != "5.7.8 no\nMelon: the account home needs attention." {
+		t.Errorf("%q", got)
+	}
+	w.utf8 = true
+	if got := w.smtpError(e).Message; got != "5.7.8 no\nMelon, account home: パスワードが違います。 Check it." {
+		t.Errorf("%q", got)
+	}
+	w = words{explain: func(*upstream.Error) string { return "Don’t – it’s wrong." }}
+	if got := w.smtpError(e).Message; got != "5.7.8 no\nMelon, account home: Don't - it's wrong." {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "a b", strings.Repeat("ab ", 50), strings.Repeat("é", 50), strings.Repeat("x", 51)} {

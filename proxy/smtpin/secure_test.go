@@ -172,6 +172,10 @@ func TestSMTPS(t *testing.T) {
 	if m := r.all(); len(m) != 3 || !m[0].client.TLS {
 		t.Errorf("got %+v", m)
 	}
+	if c, err := tls.Dial("tcp", addr.Addr, &tls.Config{RootCAs: pool, ServerName: "localhost", NextProtos: []string{"h2", "http/1.1"}}); err == nil {
+		c.Close()
+		t.Error("a browser got through the handshake")
+	}
 	plain, err := net.Dial("tcp", addr.Addr)
 	if err != nil {
 		t.Fatal(err)

@@ -188,7 +188,14 @@ func (set *settings) openTLS(l Listen, doors []*door) error {
 	if err != nil {
 		return err
 	}
-	set.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
+	set.tls = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: cert.get,
+		// Mail apps ask for no protocol here. A browser asks for HTTP, and
+		// that ends the handshake (RFC 7301 section 3.2): no page can have it
+		// speak to this port, whatever certificate it trusts.
+		NextProtos: []string{"smtp"},
+	}
 	return nil
 }
 

@@ -113,7 +113,9 @@ type Options struct {
 	Allow   Allow // same-user
 	Limits  Limits
 	// Explain returns what is added to the provider's words in a refusal, in
-	// whole sentences; nil or "" adds nothing.
+	// whole sentences; nil or "" adds nothing. Few apps take anything but ASCII
+	// in a reply (RFC 6531): what has no ASCII form is left out for the others,
+	// so English is the language for it.
 	Explain func(*upstream.Error) string
 	// Peers finds the owner of a local connection; nil asks the system.
 	Peers PeerLookup
