@@ -238,9 +238,14 @@ func ascii(s string) string {
 // legible reports whether most of s can be said in ASCII. Japanese cannot: it is
 // better left out than shown as question marks.
 func legible(s string) bool {
-	n := utf8.RuneCountInString(s)
-	lost := strings.Count(ascii(s), "?")
-	return isASCII(s) || lost*10 < n
+	all, lost := 0, 0
+	for _, r := range norm.NFKD.String(s) {
+		all++
+		if r >= utf8.RuneSelf && !unicode.Is(unicode.Mn, r) && plain(r) == "?" {
+			lost++
+		}
+	}
+	return lost*10 <= all
 }
 
 // plain returns the ASCII form of one character.
