@@ -125,6 +125,7 @@ func TestLockedKeyring(t *testing.T) {
 					t.Errorf("%s: %v", item, err)
 				}
 			})
+			synctest.Wait() // so that the first of them opens the dialog
 		}
 		wg.Wait()
 		if waited := time.Since(start); waited != keyringTimeout {
@@ -147,6 +148,9 @@ func TestLockedKeyring(t *testing.T) {
 		close(unlock)
 		if secret := <-got; secret != canary {
 			t.Errorf("after unlocking: %q", secret)
+		}
+		if n := k.gets.Load(); n != 1 {
+			t.Errorf("the one who waited asked again: %d calls", n)
 		}
 		if secret, err := s.Get(t.Context(), upstream.SecretRef{Keyring: "work"}); secret != canary || err != nil {
 			t.Errorf("another item: %q, %v", secret, err)

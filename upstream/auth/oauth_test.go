@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"melon/upstream"
@@ -35,6 +36,41 @@ func TestOneRefresh(t *testing.T) {
 	if n := s.asked.Load(); n != 1 || store.saves != 1 {
 		t.Errorf("%d refreshes, %d saves", n, store.saves)
 	}
+}
+
+// TestOneFailure: a server that is down is asked once for all who wait.
+func TestOneFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := &heldTransport{release: make(chan struct{})}
+		o := newTestOAuth(t, OAuthOptions{Store: newStore(expired()), Transport: tr})
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				_, err := o.Token(t.Context(), deviceAccount())
+				checkTemporary(t, err, upstream.ClassServerBroken)
+				err.(*upstream.Error).Host = "mine" // everybody has an error of his own
+			})
+		}
+		synctest.Wait()
+		close(tr.release)
+		wg.Wait()
+		if n := tr.asked.Load(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+// heldTransport lets requests wait, and then fail.
+type heldTransport struct {
+	release chan struct{}
+	asked   atomic.Int32
+}
+
+func (h *heldTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	h.asked.Add(1)
+	<-h.release
+	return nil, errors.New("connection reset")
 }
 
 // TestTwoProcesses: the same over two processes that share a directory.
