@@ -99,10 +99,10 @@ func (s *Server) vet(set *settings, d *door, raw net.Conn) (user, reason, text s
 		return user, "", "" // the name is for counting alone
 	case err != nil:
 		return "", "the peer's user cannot be found out: " + err.Error(),
-			"554 5.7.1 Melon could not find out which user this program belongs to"
+			"554 5.7.1 Melon could not find out which user this program belongs to (listen.allow: any-local does without)"
 	case !same:
 		return "", "a process of another user: " + user,
-			"554 5.7.1 This Melon takes mail from its own user's programs only"
+			"554 5.7.1 This Melon takes mail from its own user's programs only (see listen.allow)"
 	}
 	return user, "", ""
 }

@@ -140,12 +140,14 @@ type Listen struct {
 // Login is how an app logs in to Melon.
 type Login struct {
 	Mode LoginMode // optional
-	// Password returns the local password; nil or "" when none is set. It is
-	// asked at every attempt.
+	// Password returns the local password; nil or "" when none is set, which
+	// with optional lets any password in and with required none. It is asked
+	// at every attempt.
 	Password func(ctx context.Context) (string, error)
 }
 
-// Limits bound what an app may take. A zero field has the default.
+// Limits bound what an app may take. A zero field has the default. When there
+// are too many connections the one that idles longest is ended with 421.
 type Limits struct {
 	Connections     int           // open at once; 1000
 	ConnectionsUser int           // of one user at once; 500
