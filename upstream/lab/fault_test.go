@@ -99,11 +99,10 @@ func (c *client) rest(max int64) (string, error) {
 	return string(b), err
 }
 
-// TestFaults lets every fault strike at every phase, on the first attempt
-// alone.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	checks := map[Kind]func(t *testing.T, c *client, good string){
+// faultChecks tells what a client sees of each kind of fault; good is the
+// beginning of the reply that it hoped for.
+func faultChecks() map[Kind]func(t *testing.T, c *client, good string) {
+	return map[Kind]func(t *testing.T, c *client, good string){
 		Drop: func(t *testing.T, c *client, _ string) { c.wantEnd() },
 		Reset: func(t *testing.T, c *client, _ string) {
 			if s, err := c.rest(10); err == nil {
@@ -142,7 +141,13 @@ func TestFaults(t *testing.T) {
 		DropAfter:  func(t *testing.T, c *client, good string) { c.want(good); io.Copy(io.Discard, c.br) },
 		Stall:      func(t *testing.T, c *client, good string) { c.nc.Close() },
 	}
-	for kind, check := range checks {
+}
+
+// TestFaults lets every fault strike at every phase, on the first attempt
+// alone.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for kind, check := range faultChecks() {
 		p := Run(t, Options{SMTP: SMTP{AuthPlaintext: true}, POP: POP{Messages: 2}})
 		struck := 0
 		for _, phase := range faultPhases {

@@ -45,49 +45,52 @@ func (c *client) say(fs ...flight) {
 	}
 }
 
+// conversations are ways to send, and how many round trips each takes.
+var conversations = []struct {
+	name   string
+	server string
+	talk   func(c *client, p *Provider)
+	total  int
+}{
+	{"plain greeting", "smtp", func(c *client, p *Provider) { c.want("220") }, 2},
+	{"plain, chunked", "smtp", func(c *client, p *Provider) { c.want("220"); c.say(ehlo, chunked) }, 4},
+	{"plain, data", "smtp", func(c *client, p *Provider) { c.want("220"); c.say(ehlo, envelope, theBody) }, 5},
+	{"plain, lockstep", "smtp", func(c *client, p *Provider) {
+		c.want("220")
+		c.say(ehlo)
+		c.cmd("MAIL FROM:<a@provider-a.example>", "250")
+		c.cmd("RCPT TO:<b@provider-a.example>", "250")
+		c.cmd("DATA", "354")
+		c.say(theBody)
+	}, 7},
+	{"tls, auth, chunked", "smtps", func(c *client, p *Provider) {
+		c.tls(p)
+		c.want("220")
+		c.say(ehlo, plainIR, chunked)
+	}, 6},
+	{"tls, auth, data", "smtps", func(c *client, p *Provider) {
+		c.tls(p)
+		c.want("220")
+		c.say(ehlo, plainIR, envelope, theBody)
+	}, 7},
+	{"starttls, auth, chunked", "smtp", func(c *client, p *Provider) {
+		c.want("220")
+		c.say(ehlo)
+		c.starttls(p, "STARTTLS", "220")
+		c.say(ehlo, plainIR, chunked)
+	}, 8},
+	{"warm", "smtp", func(c *client, p *Provider) { c.want("220"); c.say(ehlo, chunked, chunked, chunked) }, 6},
+	{"pop", "pop", func(c *client, p *Provider) {
+		c.want("+OK")
+		c.say(flight{"USER taro\r\nPASS " + DefaultUser.Password + "\r\n", 2})
+	}, 3},
+}
+
 // TestTrips counts the same conversations by the meter, on a network of exactly
 // 300 ms, and by the clock of that network.
 func TestTrips(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		name   string
-		server string
-		talk   func(c *client, p *Provider)
-		total  int
-	}{
-		{"plain greeting", "smtp", func(c *client, p *Provider) { c.want("220") }, 2},
-		{"plain, chunked", "smtp", func(c *client, p *Provider) { c.want("220"); c.say(ehlo, chunked) }, 4},
-		{"plain, data", "smtp", func(c *client, p *Provider) { c.want("220"); c.say(ehlo, envelope, theBody) }, 5},
-		{"plain, lockstep", "smtp", func(c *client, p *Provider) {
-			c.want("220")
-			c.say(ehlo)
-			c.cmd("MAIL FROM:<a@provider-a.example>", "250")
-			c.cmd("RCPT TO:<b@provider-a.example>", "250")
-			c.cmd("DATA", "354")
-			c.say(theBody)
-		}, 7},
-		{"tls, auth, chunked", "smtps", func(c *client, p *Provider) {
-			c.tls(p)
-			c.want("220")
-			c.say(ehlo, plainIR, chunked)
-		}, 6},
-		{"tls, auth, data", "smtps", func(c *client, p *Provider) {
-			c.tls(p)
-			c.want("220")
-			c.say(ehlo, plainIR, envelope, theBody)
-		}, 7},
-		{"starttls, auth, chunked", "smtp", func(c *client, p *Provider) {
-			c.want("220")
-			c.say(ehlo)
-			c.starttls(p, "STARTTLS", "220")
-			c.say(ehlo, plainIR, chunked)
-		}, 8},
-		{"warm", "smtp", func(c *client, p *Provider) { c.want("220"); c.say(ehlo, chunked, chunked, chunked) }, 6},
-		{"pop", "pop", func(c *client, p *Provider) {
-			c.want("+OK")
-			c.say(flight{"USER taro\r\nPASS " + DefaultUser.Password + "\r\n", 2})
-		}, 3},
-	} {
+	for _, tc := range conversations {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
