@@ -3,7 +3,7 @@ package outbox
 import "sync"
 
 // dirSync shares directory syncs. Changes that arrive while one sync runs wait
-// for the next, together; so any number of concurrent arrivals costs two syncs,
+// for the next, together; so any number of concurrent arrivals costs few syncs,
 // and the sync that makes the names of one group durable commits the group
 // before it.
 type dirSync struct {
@@ -11,6 +11,8 @@ type dirSync struct {
 
 	mu      sync.Mutex
 	waiting []*pending
+	started int           // syncs so far
+	good    int           // number of the last one that succeeded; the goroutine's alone
 	wake    chan struct{} // capacity 1
 	stop    chan struct{}
 	stopped chan struct{}
@@ -18,10 +20,13 @@ type dirSync struct {
 
 // change is a change of names in the directory that is to be made durable.
 type change struct {
-	before bool         // the directory is synced before act as well as after it
+	before ticket       // act needs a directory sync that began after this; 0: none
 	act    func() error // renames; called by one goroutine
 	after  func()       // called once it is durable; may be nil
 }
+
+// ticket is a moment in the order of directory syncs.
+type ticket int
 
 type pending struct {
 	change
@@ -36,6 +41,21 @@ func newDirSync(sync func() error) *dirSync {
 	}
 	go d.run()
 	return d
+}
+
+// now returns a ticket for the names that exist now.
+func (d *dirSync) now() ticket {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return ticket(d.started + 1)
+}
+
+// begin counts a sync and returns its number.
+func (d *dirSync) begin() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.started++
+	return d.started
 }
 
 // do makes the change and returns when it is durable. An error of a sync says
@@ -92,7 +112,7 @@ func (d *dirSync) run() {
 func (d *dirSync) cycle(arrived, acted []*pending) (next []*pending) {
 	var fresh []*pending
 	for _, p := range arrived {
-		if p.before {
+		if int(p.before) > d.good {
 			fresh = append(fresh, p)
 		} else if err := p.act(); err != nil {
 			p.finish(err)
@@ -100,7 +120,11 @@ func (d *dirSync) cycle(arrived, acted []*pending) (next []*pending) {
 			acted = append(acted, p)
 		}
 	}
+	number := d.begin()
 	err := storeError("sync directory", d.sync())
+	if err == nil {
+		d.good = number
+	}
 	for _, p := range acted {
 		p.finish(err)
 	}

@@ -76,6 +76,7 @@ func (s *store) add(ctx context.Context, sp *Spool, e Entry) (err error) {
 		return err
 	}
 	tmp, committed := "", false
+	var names ticket // when both files had their names
 	defer func() {
 		if err == nil {
 			return
@@ -96,6 +97,7 @@ func (s *store) add(ctx context.Context, sp *Spool, e Entry) (err error) {
 	state, err = s.writeState(e)
 	if err == nil {
 		tmp = filepath.Join(s.dir, e.ID+temporary)
+		names = s.syncs.now()
 		err = syncAll(content, state)
 	}
 	if own {
@@ -110,7 +112,7 @@ func (s *store) add(ctx context.Context, sp *Spool, e Entry) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.syncs.do(change{before: true, act: func() error {
+	return s.syncs.do(change{before: names, act: func() error {
 		if err := s.fs.Rename(tmp, s.state(e.ID)); err != nil {
 			return storeError("rename", err)
 		}

@@ -172,7 +172,7 @@ func TestDirSyncGroups(t *testing.T) {
 		d := newDirSync(func() error { syncs++; <-gate; return nil })
 		var wg sync.WaitGroup
 		keep := func() {
-			wg.Go(func() { d.do(change{before: true, act: func() error { return nil }}) })
+			wg.Go(func() { d.do(change{before: d.now(), act: func() error { return nil }}) })
 		}
 		keep()
 		synctest.Wait()
