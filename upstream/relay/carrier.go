@@ -329,7 +329,9 @@ func (c *carrier) learn() {
 			f.MaxMessages = 0
 		}
 		c.pbs.learn(c, f, tick, age)
+		c.facts = *f
 	})
+	c.win.shorten(c.facts.Window)
 	if c.pbs.tried() {
 		c.win.helps()
 	}

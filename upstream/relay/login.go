@@ -33,7 +33,7 @@ func (c *connector) login(ctx context.Context, l *line) (again bool, err error) 
 		return false, err
 	}
 	defer done()
-	for range maxAuths {
+	for n := range maxAuths {
 		m := mechs[0]
 		var refused *upstream.Error
 		if refused, err = c.try(ctx, l, m); refused == nil {
@@ -41,7 +41,8 @@ func (c *connector) login(ctx context.Context, l *line) (again bool, err error) 
 				l.auth = strings.ToLower(string(m))
 				c.a.setProven(true)
 			}
-			return false, err
+			// A server that hung up after its refusal gets a new connection.
+			return n > 0 && err != nil && !l.client.Usable() && ctx.Err() == nil && !errors.Is(err, auth.ErrServerSignature), err
 		}
 		err = refused
 		rest, stop := c.afterRefusal(l, m, mechs, refused)

@@ -43,7 +43,7 @@ func (o *opener) tried() bool { return o.reconnected || o.logins > 0 }
 
 // plan decides what follows the refusal e.
 func (c *carrier) plan(e *upstream.Error) step {
-	if !c.usesPOP() || e.Ambiguous || !e.Class.RelayRefusal() || c.win.hopeless() {
+	if !c.usesPOP() || !closed(e) || c.win.hopeless() {
 		return giveUp
 	}
 	if e.Phase == upstream.PhaseDataEnd && e.Class != upstream.ClassPOPBeforeSMTPRequired {
@@ -62,6 +62,12 @@ func (c *carrier) plan(e *upstream.Error) step {
 		return pause
 	}
 	return giveUp
+}
+
+// closed reports whether e says that the relay is closed: by its class, or by
+// refusing the client in the greeting.
+func closed(e *upstream.Error) bool {
+	return !e.Ambiguous && (e.Class.RelayRefusal() || e.Phase == upstream.PhaseConnect && e.Reply.Permanent())
 }
 
 // another reports whether the refusal e of a recipient is not the last word:
@@ -105,7 +111,7 @@ func (c *carrier) reopen(e *upstream.Error) bool {
 			return false
 		}
 	default:
-		if o.tried() && e.Class.RelayRefusal() {
+		if o.tried() && closed(e) {
 			c.win.setHopeless()
 			c.t.r.o.Log.Info("pop login does not open the relay here", "account", c.set.Name)
 		}
@@ -148,7 +154,7 @@ func (o *opener) learn(c *carrier, f *facts, tick int64, age time.Duration) {
 // named reports whether the refusal names the client's address or the sender's
 // domain: those do not change by waiting.
 func (c *carrier) named(e *upstream.Error) bool {
-	if e.Class == upstream.ClassPOPBeforeSMTPRequired {
+	if e.Class == upstream.ClassPOPBeforeSMTPRequired || e.Phase == upstream.PhaseConnect {
 		return false
 	}
 	text := strings.ToLower(e.Reply.Text())

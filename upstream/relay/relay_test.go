@@ -3,9 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +29,12 @@ type house struct {
 	a     upstream.Account
 	iface atomic.Value // name of the interface: the network's identity
 	skew  atomic.Int64 // added to the wall clock
+	pass  atomic.Value // the password that the account has
+}
+
+// Get implements Secrets.
+func (h *house) Get(context.Context, upstream.SecretRef) (string, error) {
+	return h.pass.Load().(string), nil
 }
 
 // in runs f in a bubble with a house built from o.
@@ -48,6 +52,7 @@ func newHouse(t *testing.T, o lab.Options, n *lab.Net, ro Options) *house {
 	t.Helper()
 	h := &house{t: t, net: n}
 	h.iface.Store("wlan0")
+	h.pass.Store(lab.DefaultUser.Password)
 	o.Net = n
 	if o.Hosts == nil {
 		o.Hosts = []string{"127.0.0.1"}
@@ -68,7 +73,7 @@ func (h *house) relay(ro Options) *Relay {
 	pool.AppendCertsFromPEM(h.p.CAPEM())
 	ro.Now = func() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) }
 	ro.Dialer = &dial.Dialer{RootCAs: pool, DialContext: h.net.DialContext}
-	ro.Secrets = h.p
+	ro.Secrets = h
 	ro.Network = func() network.State {
 		return network.State{Online: true, Interface: h.iface.Load().(string)}
 	}
@@ -137,9 +142,6 @@ func (h *house) many(n int) {
 	}
 	wg.Wait()
 }
-
-var _ = net.ErrClosed
-var _ = fmt.Sprint
 
 // pbs is a provider with POP before SMTP alone, in clear.
 func pbs(p lab.PBS) lab.Options {

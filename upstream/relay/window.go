@@ -239,10 +239,9 @@ func (w *window) land(f *flight, s *pop.Session, e *upstream.Error, known facts)
 	now := w.a.r.o.Now()
 	switch {
 	case e == nil:
-		length := windowLength(w.a.settings.PopBeforeSMTP.Window, known.Window)
 		w.since = s.LoggedInAt()
 		w.loginAt = w.since.Round(0)
-		w.until = w.loginAt.Add(length - min(length/10, 30*time.Second))
+		w.endsLocked(known.Window)
 		w.tick = w.a.r.tick.Add(1)
 		w.wait = time.Time{}
 		if w.a.settings.PopBeforeSMTP.Hold {
@@ -256,6 +255,19 @@ func (w *window) land(f *flight, s *pop.Session, e *upstream.Error, known facts)
 		w.wait, w.waitErr = now.Add(rationed), e
 	}
 	close(f.done)
+}
+
+// endsLocked sets the end of the window that loginAt began, less a margin.
+func (w *window) endsLocked(learned time.Duration) {
+	length := windowLength(w.a.settings.PopBeforeSMTP.Window, learned)
+	w.until = w.loginAt.Add(length - min(length/10, 30*time.Second))
+}
+
+// shorten applies a length that was learned to the window of the moment.
+func (w *window) shorten(learned time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.endsLocked(learned)
 }
 
 // windowLength is the window to reckon with: the configured one, or a shorter

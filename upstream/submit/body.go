@@ -192,14 +192,17 @@ func (x *exchange) bodyFault(err error) {
 }
 
 // send writes a part of the body and then looks whether the server has said
-// anything. It returns false when the rest need not be sent.
-func (x *exchange) send(write func() error) bool {
+// anything. It returns false when the rest need not be sent. With last it is the
+// end of the message, flushed: a write that failed has not handed over its last
+// octet, so only one that succeeded leaves the outcome open.
+func (x *exchange) send(last bool, write func() error) bool {
 	c := x.c
 	if err := c.bounded(phaseBlock, write); err != nil {
 		x.harvest()
 		x.broke(err)
 		return false
 	}
+	x.lastLeft = last
 	for {
 		c.ask()
 		select {
@@ -238,7 +241,7 @@ func (x *exchange) sendData(ctx context.Context) {
 			c.botched = true
 			return
 		}
-		if !x.send(func() error { return s.write(p) }) {
+		if !x.send(false, func() error { return s.write(p) }) {
 			c.botched = true
 			return
 		}
@@ -247,8 +250,7 @@ func (x *exchange) sendData(ctx context.Context) {
 	if s.mid {
 		end = "\r\n.\r\n"
 	}
-	x.lastLeft = true
-	x.send(func() error {
+	x.send(true, func() error {
 		c.bw.WriteString(end)
 		return c.bw.Flush()
 	})
@@ -291,8 +293,7 @@ func (x *exchange) growingChunk(ctx context.Context, b *source) bool {
 	}
 	last := b.last
 	x.chunk(len(p), last)
-	x.lastLeft = last
-	if !x.send(func() error {
+	if !x.send(last, func() error {
 		c.bw.Write(p)
 		return c.bw.Flush()
 	}) {
@@ -312,36 +313,35 @@ func (x *exchange) drained(ctx context.Context) bool {
 // oneChunk sends a whole body of the given size as the only chunk.
 func (x *exchange) oneChunk(b *source, size int64) {
 	c := x.c
-	left, started := size, false
-	for {
+	if size == 0 {
+		x.chunk(0, true)
+		x.send(true, c.bw.Flush)
+		return
+	}
+	for left := size; left > 0; {
 		p, err := b.next(false)
-		if err == io.EOF && left == 0 && (started || size == 0) {
-			break
-		}
-		if err == nil && int64(len(p)) > left || err == io.EOF {
+		if err == io.EOF || err == nil && int64(len(p)) > left {
 			err = io.ErrUnexpectedEOF // it is not as long as it said
 		}
 		if err != nil {
 			x.bodyFault(err)
-			c.botched = c.botched || started
+			c.botched = c.botched || left < size
 			return
 		}
-		if !started {
+		if left == size {
 			x.chunk(int(size), true)
-			started = true
 		}
 		left -= int64(len(p))
-		x.lastLeft = left == 0
-		if !x.send(func() error { _, err := c.bw.Write(p); return err }) {
-			c.botched = c.botched || !x.lastLeft
+		if !x.send(left == 0, func() error {
+			if _, err := c.bw.Write(p); err != nil || left > 0 {
+				return err
+			}
+			return c.bw.Flush()
+		}) {
+			c.botched = c.botched || left > 0
 			return
 		}
 	}
-	if !started {
-		x.chunk(0, true)
-		x.lastLeft = true
-	}
-	x.send(c.bw.Flush)
 }
 
 // chunk puts a BDAT command.

@@ -71,7 +71,7 @@ type exchange struct {
 	answered int                  // of them
 	body     upstream.Body        // nil until the list is complete
 	stage    stage
-	lastLeft bool            // the last octet of the message may have left
+	lastLeft bool            // the last octet of the message has left
 	rcptErr  *upstream.Error // the last refusal of a recipient
 	halt     *upstream.Error
 	over     bool
