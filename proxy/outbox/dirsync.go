@@ -28,11 +28,13 @@ type change struct {
 // ticket is a moment in the order of directory syncs.
 type ticket int
 
+// pending is a change on its way.
 type pending struct {
 	change
 	done chan error // nil: nobody waits
 }
 
+// newDirSync starts the goroutine that calls sync. Close it.
 func newDirSync(sync func() error) *dirSync {
 	d := &dirSync{
 		sync: sync,
@@ -86,6 +88,7 @@ func (d *dirSync) close() {
 	<-d.stopped
 }
 
+// run does one cycle after the other while there is something to do.
 func (d *dirSync) run() {
 	defer close(d.stopped)
 	var acted []*pending // wait for their last sync

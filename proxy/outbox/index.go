@@ -147,6 +147,7 @@ func (x *index) set(it *item, e Entry) {
 // overlay writes what the index knows into an entry read from the disk.
 func (x *index) overlay(it *item, e *Entry) {
 	e.State, e.record.cause = stateNames[it.state], causeNames[it.cause]
+	e.record.maybe = e.record.maybe || it.state == unconfirmed // since a crash, perhaps
 	e.Attempts, e.record.step = int(it.attempts), int(it.step)
 	e.NextAttempt = time.Time{}
 	if it.next != 0 && it.state != held && it.state != attention {

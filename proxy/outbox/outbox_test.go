@@ -118,6 +118,12 @@ func TestSendingIsUnconfirmedAfterACrash(t *testing.T) {
 		if e := r.show(id); e.State != Unconfirmed {
 			t.Errorf("%s", e.State)
 		}
+		r.Hold(id)
+		r.reopen()
+		r.Release(id)
+		if e := r.show(id); e.State != Unconfirmed {
+			t.Errorf("held and released: %s", e.State)
+		}
 		r.Resume()
 		if n := len(r.attempts()); n != 1 {
 			t.Errorf("%d attempts at once", n)
@@ -221,7 +227,17 @@ func TestCommands(t *testing.T) {
 		if len(names) != 1 || filepath.Base(names[0]) != historyName {
 			t.Errorf("left behind: %v", names)
 		}
+		r.Record(Record{Account: "home", Outcome: "delivered"}) // by a live send
+		if h, _ := r.History(); len(h) != 5 || h[0].Time.IsZero() || h[0].ID != "" {
+			t.Errorf("%+v", h)
+		}
+		r.Configure(Settings{History: 1})
+		if h, _ := r.History(); len(h) != 1 {
+			t.Errorf("%d in a history of one", len(h))
+		}
+		r.Configure(Settings{})
 		h, err := r.History()
+		h = h[1:]
 		if err != nil || len(h) != 4 || h[0].Outcome != "delivered" || h[3].Outcome != "removed" || h[3].ID != ids[2] {
 			t.Errorf("%+v, %v", h, err)
 		}

@@ -63,7 +63,6 @@ func (o *Outbox) record(l *lane, batch []*item) (entries []Entry, number uint32)
 		for i := range entries {
 			e := &entries[i]
 			x.overlay(batch[i], e)
-			e.record.maybe = e.record.maybe || e.State == Unconfirmed
 			e.State, e.record.batch = Sending, entries[0].ID
 			e.Attempts++
 			e.record.step = max(e.record.step, l.failures) + 1
