@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,7 +145,13 @@ func (d *daemon) startProxy(cfg *config.Config) (err error) {
 		},
 		Observe: d.messageEvent, Log: d.log,
 	})
-	so := smtpin.Options{
+	d.smtp, err = smtpin.New(d.smtpOptions(cfg))
+	return err
+}
+
+// smtpOptions is how the listeners are, by the given configuration.
+func (d *daemon) smtpOptions(cfg *config.Config) smtpin.Options {
+	o := smtpin.Options{
 		Handler: d.deliver,
 		Listen: smtpin.Listen{
 			SMTP: cfg.Listen.SMTP, SMTPS: cfg.Listen.SMTPS, StartTLS: cfg.Listen.StartTLS,
@@ -160,15 +164,14 @@ func (d *daemon) startProxy(cfg *config.Config) (err error) {
 		Log:     d.log,
 	}
 	if cfg.Listen.SMTPDefault {
-		so.Listen.SMTP = nil
+		o.Listen.SMTP = nil // an address family that the machine lacks is skipped
 	}
 	if d.log.Enabled(context.Background(), levelTrace) {
-		so.Trace = func(conn string, l trace.Line) {
+		o.Trace = func(conn string, l trace.Line) {
 			d.log.Log(context.Background(), levelTrace, l.String(), "app", conn)
 		}
 	}
-	d.smtp, err = smtpin.New(so)
-	return err
+	return o
 }
 
 // stop ends every part in reverse order: no new connections, then what is in
@@ -251,9 +254,13 @@ func (d *daemon) Reload() error {
 		}
 	}
 	d.clear("") // mail that no account carried
-	if !sameListen(old.Listen, cfg.Listen) || old.Control != cfg.Control {
-		d.setProblems("new addresses and logins under listen: and control: take effect at the next start")
-		d.log.Warn("listen and control take effect at the next start")
+	if err := d.smtp.Reload(d.smtpOptions(cfg)); err != nil {
+		d.setProblems("the listeners stay as they were: " + err.Error())
+		d.log.Error("the listeners stay as they were", "error", err)
+		return err
+	}
+	if old.Control != cfg.Control {
+		d.setProblems("control.web takes effect at the next start")
 	}
 	d.log.Info("the configuration was read", "file", d.paths.Config, "accounts", len(cfg.Accounts))
 	d.journal.Add(api.Event{Kind: "relay", Text: "configuration read"})
@@ -367,9 +374,3 @@ func failed(e outbox.Entry, err *upstream.Error) upstream.Result {
 }
 
 func sameAccount(a, b upstream.Account) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
-
-func sameListen(a, b config.Listen) bool {
-	return slices.Equal(a.SMTP, b.SMTP) && slices.Equal(a.SMTPS, b.SMTPS) && a.StartTLS == b.StartTLS &&
-		a.TLS == b.TLS && a.Login == b.Login && a.Allow == b.Allow && a.MaxMessage == b.MaxMessage &&
-		strings.EqualFold(a.Password.Source(), b.Password.Source())
-}
