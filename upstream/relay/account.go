@@ -60,6 +60,16 @@ func (a *account) newPin() *dial.Pin {
 	return dial.NewPin(hosts...)
 }
 
+// resetPin lets the next connection choose its address anew, after a server could
+// not be reached, unless something depends on the choice.
+func (a *account) resetPin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.warm) == 0 && a.running <= 1 && (a.win == nil || !a.win.open()) {
+		a.pin.Reset()
+	}
+}
+
 // window returns the POP window on the given network. A window on another one
 // is void from then on.
 func (a *account) window(key string) *window {

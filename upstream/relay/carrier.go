@@ -35,8 +35,7 @@ type carrier struct {
 	t     *Transaction
 	a     *account
 	set   upstream.Account
-	spare bool // there is a fallback after this account
-	key   string
+	spare bool  // there is a fallback after this account
 	facts facts // as learned when it began
 	conn  connector
 	win   *window
@@ -46,18 +45,18 @@ type carrier struct {
 	tick     int64 // of the last line dialled
 	fresh    int64 // only lines dialled after this tick will do
 	replaced int
-	idle     time.Duration // of the line, when the attempt began
-	held     bool          // win.hold is in force
+	held     bool // win.hold is in force
 
 	auth string // for the Result
 	host string
 }
 
 func newCarrier(t *Transaction, set upstream.Account, spare bool) *carrier {
-	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare, key: t.r.networkKey()}
-	c.facts = t.r.store.get(c.a.print, c.key)
-	c.conn = connector{a: c.a, key: c.key, facts: c.facts, lockstep: c.facts.Lockstep, noChunking: c.facts.NoChunking}
-	c.win = c.a.window(c.key)
+	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare}
+	key := t.r.networkKey()
+	c.facts = t.r.store.get(c.a.print, key)
+	c.conn = connector{a: c.a, key: key, facts: c.facts, lockstep: c.facts.Lockstep, noChunking: c.facts.NoChunking}
+	c.win = c.a.window(key)
 	return c
 }
 
@@ -92,7 +91,7 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 			c.learn()
 			c.a.note(c.t.refusedForGood(), c.auth)
 			return out.Reply, nil
-		case c.t.prep.Err() != nil: // cancelled, or its context ended
+		case c.t.span.prep.Err() != nil: // cancelled, or its context ended
 			return upstream.Reply{}, e
 		case !c.next(e, out):
 			c.a.note(e, c.auth)
@@ -114,12 +113,12 @@ func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
 	if c.auth == noAuth && c.usesPOP() && c.win.open() {
 		c.auth = popMethod
 	}
-	ctx, cancel := context.WithCancelCause(c.t.ctx)
+	ctx, cancel := context.WithCancelCause(c.t.span.ctx)
 	stop := context.AfterFunc(c.t.r.awakeContext(), func() { cancel(errSlept) })
 	defer func() { stop(); cancel(nil) }()
 	o := submit.TransactOptions{OneFlight: oneFlight}
-	c.idle = time.Since(l.client.Heard())
-	if l.reused && c.idle >= oneFlight {
+	l.idle = time.Since(l.client.Heard())
+	if l.reused && l.idle >= oneFlight {
 		o.FirstReply = deadAfter
 	}
 	out := l.client.Transact(ctx, c.envelope(), feed{c.t, c}, o)
@@ -156,7 +155,7 @@ func (c *carrier) settleLine(l *line, out submit.Outcome) {
 // ready returns a line on which MAIL can be sent now: connected, logged in, and
 // the relay open as far as that is known to be needed.
 func (c *carrier) ready() (*line, *upstream.Error) {
-	ctx := c.t.prep
+	ctx := c.t.span.prep
 	if c.usesPOP() && c.set.PopBeforeSMTP.Hold && !c.held {
 		c.win.hold()
 		c.held = true
@@ -230,7 +229,7 @@ func (c *carrier) sleep(ctx context.Context, d time.Duration) *upstream.Error {
 
 // getLine returns a warm connection or makes a new one.
 func (c *carrier) getLine(ctx context.Context) (*line, *upstream.Error) {
-	if l := c.a.takeWarm(c.key, c.fresh); l != nil {
+	if l := c.a.takeWarm(c.conn.key, c.fresh); l != nil {
 		c.tick = l.tick
 		return l, nil
 	}
@@ -275,14 +274,14 @@ func (c *carrier) next(e *upstream.Error, out submit.Outcome) bool {
 // the server allows on one connection is learned from its 421.
 func (c *carrier) deadLine(e *upstream.Error, out submit.Outcome) bool {
 	l := c.line
-	if l == nil || !l.reused || c.replaced >= maxReplaced || c.t.ctx.Err() != nil {
+	if l == nil || !l.reused || c.replaced >= maxReplaced || c.t.span.ctx.Err() != nil {
 		return false
 	}
 	if e.Reply.Code == 421 && !out.Answered {
-		if c.idle > quickReuse {
+		if l.idle > quickReuse {
 			return true // it had waited for too long, rather than carried too much
 		}
-		c.t.r.store.update(c.a.print, c.key, func(f *facts) { f.MaxMessages = l.sent })
+		c.t.r.store.update(c.a.print, c.conn.key, func(f *facts) { f.MaxMessages = l.sent })
 		c.facts.MaxMessages = l.sent
 		return true
 	}
@@ -310,14 +309,14 @@ func (c *carrier) refusesChunks(e *upstream.Error) bool {
 func (c *carrier) suspect(e *upstream.Error, out submit.Outcome) {
 	choked := e.Class == upstream.ClassServerBroken || out.Answered && out.Taken == 0
 	if choked && c.line != nil && !c.line.reused && c.line.client.Pipelining() {
-		c.t.r.store.update(c.a.print, c.key, func(f *facts) { f.Lockstep = true })
+		c.t.r.store.update(c.a.print, c.conn.key, func(f *facts) { f.Lockstep = true })
 	}
 }
 
 // learn notes what worked.
 func (c *carrier) learn() {
 	tick, age := c.win.lastLogin()
-	c.t.r.store.update(c.a.print, c.key, func(f *facts) {
+	c.t.r.store.update(c.a.print, c.conn.key, func(f *facts) {
 		if c.set.SMTP.Port == 0 {
 			f.Port = c.line.port()
 		}
@@ -339,7 +338,7 @@ func (c *carrier) learn() {
 
 // forget drops what turned out wrong.
 func (c *carrier) forget(e *upstream.Error) {
-	c.t.r.store.update(c.a.print, c.key, func(f *facts) {
+	c.t.r.store.update(c.a.print, c.conn.key, func(f *facts) {
 		switch {
 		case e.Phase == upstream.PhaseAuth && !e.Reply.Temporary():
 			f.Mechanism = ""
@@ -347,6 +346,9 @@ func (c *carrier) forget(e *upstream.Error) {
 			f.NeedPOP, f.POP = false, withoutPort(f.POP)
 		}
 	})
+	if (e.Phase == upstream.PhaseConnect || e.Phase == upstream.PhasePOPGreeting) && e.Reply.IsZero() {
+		c.a.resetPin()
+	}
 }
 
 // withoutPort keeps of a POP server's capabilities what must not be forgotten:

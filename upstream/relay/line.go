@@ -28,11 +28,12 @@ const (
 type line struct {
 	a      *account
 	client *submit.Client
-	key    string // of the network it was made on
-	tick   int64  // when it was dialled
-	auth   string // how it is logged in: a mechanism in lower case, or "none"
-	sent   int    // messages that the server took on it
-	reused bool   // it was idle since
+	key    string        // of the network it was made on
+	tick   int64         // when it was dialled
+	auth   string        // how it is logged in: a mechanism in lower case, or "none"
+	sent   int           // messages that the server took on it
+	reused bool          // it was parked since
+	idle   time.Duration // before the attempt of the moment
 
 	parked chan error         // what Watch found
 	wake   context.CancelFunc // ends Watch

@@ -93,12 +93,12 @@ func (c *carrier) reopen(e *upstream.Error) bool {
 		c.win.refused(last)
 		// A login after the refused connection was tried by reconnecting; so
 		// the next one must be later than the last.
-		if pe := c.win.ensure(c.t.prep, last); pe != nil {
+		if pe := c.win.ensure(c.t.span.prep, last); pe != nil {
 			*e = *pe
 			return false
 		}
 		if c.facts.Sequence || c.set.PopBeforeSMTP.Settle > 0 || c.facts.Settle > 0 {
-			if se := c.settle(c.t.prep); se != nil {
+			if se := c.settle(c.t.span.prep); se != nil {
 				*e = *se
 				return false
 			}
@@ -106,7 +106,7 @@ func (c *carrier) reopen(e *upstream.Error) bool {
 	case pause:
 		d := pauses()[o.pauses]
 		o.pauses++
-		if se := c.sleep(c.t.prep, d); se != nil {
+		if se := c.sleep(c.t.span.prep, d); se != nil {
 			*e = *se
 			return false
 		}

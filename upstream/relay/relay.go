@@ -157,7 +157,7 @@ func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upst
 			Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
 			Sentence: "There is no account to send with, or Melon is about to end.",
 		}, upstream.Reply{})
-		t.end()
+		t.span.end()
 	}
 	return t
 }

@@ -173,3 +173,11 @@ func TestOneLoginForMany(t *testing.T) {
 		}
 	})
 }
+
+// twoCAs is a dialler that trusts both providers.
+func twoCAs(a, b *house) Dialer {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(a.p.CAPEM())
+	pool.AppendCertsFromPEM(b.p.CAPEM())
+	return &dial.Dialer{RootCAs: pool, DialContext: a.net.DialContext}
+}

@@ -17,10 +17,7 @@ type Transaction struct {
 	accounts []upstream.Account
 	env      upstream.Envelope
 	o        BeginOptions
-	ctx      context.Context // of the whole; end ends it
-	end      context.CancelFunc
-	prep     context.Context // of all that happens before the envelope; Cancel ends it
-	endPrep  context.CancelFunc
+	span     span
 	done     chan struct{}
 
 	mu        sync.Mutex
@@ -30,6 +27,14 @@ type Transaction struct {
 	more      chan struct{}    // closed and replaced when there is more to send
 	readers   map[*reader]bool // open readers of the body, which Cancel closes
 	res       upstream.Result  // whole when done is closed
+}
+
+// span is how long a transaction may take.
+type span struct {
+	ctx     context.Context // of the whole; end ends it
+	end     context.CancelFunc
+	prep    context.Context // of all that happens before the envelope; Cancel ends it
+	endPrep context.CancelFunc
 }
 
 // Verdict is one recipient's outcome at RCPT.
@@ -46,8 +51,8 @@ func newTransaction(ctx context.Context, r *Relay, accounts []upstream.Account, 
 		r: r, accounts: accounts, env: env, o: o, done: make(chan struct{}),
 		more: make(chan struct{}), readers: map[*reader]bool{},
 	}
-	t.ctx, t.end = context.WithCancel(ctx)
-	t.prep, t.endPrep = context.WithCancel(t.ctx)
+	t.span.ctx, t.span.end = context.WithCancel(ctx)
+	t.span.prep, t.span.endPrep = context.WithCancel(t.span.ctx)
 	return t
 }
 
@@ -94,7 +99,7 @@ func (t *Transaction) Cancel() {
 	}
 	t.cancelled = true
 	t.wakeLocked()
-	t.endPrep()
+	t.span.endPrep()
 	for r := range t.readers {
 		r.ReadCloser.Close()
 	}
@@ -146,8 +151,8 @@ func (t *Transaction) overLocked() bool {
 // run carries the message: by the first account, then, where that is allowed, by
 // its fallbacks. It owns the transaction's one goroutine.
 func (t *Transaction) run() {
-	stop := context.AfterFunc(t.r.ctx, t.end)
-	defer func() { stop(); t.end() }()
+	stop := context.AfterFunc(t.r.ctx, t.span.end)
+	defer func() { stop(); t.span.end() }()
 	var last *upstream.Error
 	for i, settings := range t.accounts {
 		c := newCarrier(t, settings, i < len(t.accounts)-1)
@@ -163,7 +168,7 @@ func (t *Transaction) run() {
 		if last == nil || !fallsBack(err) {
 			last = err // the first account's reason says more than that a fallback is away too
 		}
-		if cancelled || t.ctx.Err() != nil || !fallsBack(err) {
+		if cancelled || t.span.ctx.Err() != nil || !fallsBack(err) {
 			break
 		}
 	}

@@ -114,7 +114,7 @@ func (x *exchange) advance(ctx context.Context, s Supply) {
 	x.queue = append(x.queue, s.Recipients...)
 	x.rcpts += len(s.Recipients)
 	x.body = s.Body
-	if s.Cancelled && x.halt == nil {
+	if s.Cancelled && x.halt == nil && !x.lastLeft {
 		x.stop(&upstream.Error{
 			Account: x.c.o.Account, Host: x.c.Addr(), Phase: upstream.PhaseData,
 			Class: upstream.ClassTemporaryLocalProblem, Sentence: "Sending was broken off.",

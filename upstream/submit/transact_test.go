@@ -150,6 +150,13 @@ func refusals() []transaction {
 			server: join(greeted(full...), mailCmd, rcptA, chunk, letterB, "S: 552 5.3.4 no", "HANGUP"),
 			want:   "552 5.3.4 no", phase: upstream.PhaseMail, kind: upstream.KindMessage,
 		},
+	}
+}
+
+// nonsense is what servers should not say, and what Melon should not send.
+func nonsense() []transaction {
+	full := []string{"PIPELINING", "CHUNKING"}
+	return []transaction{
 		{
 			name: "2xx to DATA makes no sense", to: []string{addrA}, taken: 1, broken: true,
 			server: join(greeted("PIPELINING"), mailCmd, rcptA, "C: DATA", yes, yes, yes, "SILENCE"),
@@ -199,6 +206,9 @@ func TestTransactions(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
 	}
 	for _, r := range refusals() {
+		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
+	}
+	for _, r := range nonsense() {
 		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
 	}
 }
