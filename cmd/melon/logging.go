@@ -37,7 +37,7 @@ func openLog(cfg config.Log, level *slog.LevelVar, stderr io.Writer) (*slog.Logg
 		}
 		w, closer = f, f
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{
+	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level:      level,
 		TimeFormat: time.RFC3339,
 		NoColor:    true,

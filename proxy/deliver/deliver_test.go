@@ -212,27 +212,27 @@ func newBench(t *testing.T, yaml string, script func(*fakeTx), change ...func(*O
 const testMessage = "From: taro@provider-a.example\r\nSubject: x\r\n\r\nbody\r\n"
 
 // send is one message of an app; rcpt holds the answers to RCPT.
-func (b *bench) send(from, message string, to ...string) (r upstream.Reply, err error, rcpt []error) {
+func (b *bench) send(from, message string, to ...string) (r upstream.Reply, rcpt []error, err error) {
 	b.t.Helper()
 	return b.sendFrom(smtpin.Client{Extended: true}, from, strings.NewReader(message), to...)
 }
 
-func (b *bench) sendFrom(c smtpin.Client, from string, body io.Reader, to ...string) (r upstream.Reply, err error, rcpt []error) {
+func (b *bench) sendFrom(c smtpin.Client, from string, body io.Reader, to ...string) (r upstream.Reply, rcpt []error, err error) {
 	b.t.Helper()
 	ctx := b.t.Context()
 	tx, err := b.d.Begin(ctx, c, upstream.Envelope{From: from})
 	if err != nil {
-		return r, err, nil
+		return r, nil, err
 	}
 	defer tx.Reset()
 	for _, a := range to {
 		rcpt = append(rcpt, tx.Rcpt(ctx, upstream.Recipient{Address: a}))
 	}
 	if !slices.Contains(rcpt, nil) {
-		return r, errors.New("no recipient was taken"), rcpt
+		return r, rcpt, errors.New("no recipient was taken")
 	}
 	r, err = tx.Data(ctx, body)
-	return r, err, rcpt
+	return r, rcpt, err
 }
 
 func (b *bench) entries() []outbox.Entry {
@@ -289,7 +289,7 @@ func TestTheProvidersWordIsTheApps(t *testing.T) {
 		v.answer(nil)
 		tx.end(upstream.Result{Account: "home", Reply: taken, Recipients: []upstream.RecipientResult{{Recipient: v.res.Recipient}}})
 	}
-	r, err, rcpt := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
+	r, rcpt, err := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
 	if err != nil || r.String() != taken.String() || rcpt[0] != nil {
 		t.Fatalf("the app hears %v, %v, %v at RCPT", r, err, rcpt)
 	}
@@ -335,7 +335,7 @@ func TestWhatARefusalDoes(t *testing.T) {
 				v.answer(c.err)
 				tx.end(upstream.Result{Err: c.err, Recipients: []upstream.RecipientResult{{Recipient: v.res.Recipient, Err: c.err}}})
 			})
-			r, err, _ := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
+			r, _, err := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
 			if c.code != 250 {
 				wantRefused(t, err, c.code, "the provider's words")
 				b.nothingKept()
@@ -385,7 +385,7 @@ func TestPatienceEndsTheAppsWaitOnly(t *testing.T) {
 				}
 				tx.end(res)
 			}, func(o *Options) { o.Patience = time.Millisecond })
-			r, err, _ := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
+			r, _, err := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
 			wantKept(t, r, err)
 			if e := b.entries(); len(e) != 1 || e[0].State != outbox.Sending {
 				t.Fatalf("while the provider works: %+v", e)
@@ -411,7 +411,7 @@ func TestEachRecipientHasItsVerdict(t *testing.T) {
 	t.Run("a later one is refused at RCPT", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, testConfig, verdicts(nil, nil, unknown, nil))
-		r, err, rcpt := b.send("taro@provider-a.example", testMessage, a, bb, c)
+		r, rcpt, err := b.send("taro@provider-a.example", testMessage, a, bb, c)
 		if err != nil || r.Code != 250 || rcpt[0] != nil || rcpt[2] != nil {
 			t.Fatalf("%v, %v, %v", r, err, rcpt)
 		}
@@ -430,7 +430,7 @@ func TestEachRecipientHasItsVerdict(t *testing.T) {
 			}
 			tx.end(upstream.Result{Err: unknown})
 		}
-		_, err, rcpt := b.send("taro@provider-a.example", testMessage, a, bb)
+		_, rcpt, err := b.send("taro@provider-a.example", testMessage, a, bb)
 		if rcpt[0] != nil || rcpt[1] != nil {
 			t.Fatalf("at RCPT: %v", rcpt)
 		}
@@ -440,7 +440,7 @@ func TestEachRecipientHasItsVerdict(t *testing.T) {
 	t.Run("one that is deferred is kept for later", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, testConfig, verdicts(nil, nil, grey))
-		r, err, rcpt := b.send("taro@provider-a.example", testMessage, a, bb)
+		r, rcpt, err := b.send("taro@provider-a.example", testMessage, a, bb)
 		if rcpt[1] != nil {
 			t.Fatalf("at RCPT: %v", rcpt[1])
 		}
@@ -455,7 +455,7 @@ func TestEachRecipientHasItsVerdict(t *testing.T) {
 func TestARouteSplitsTheRecipients(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, testConfig, verdicts(nil, nil))
-	r, err, _ := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example", "boss@work.example")
+	r, _, err := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example", "boss@work.example")
 	wantKept(t, r, err)
 	e := b.entries()
 	if len(e) != 1 || e[0].Account != "work" || !slices.Equal(e[0].To(), []string{"boss@work.example"}) || e[0].Attempts != 0 {
@@ -470,14 +470,14 @@ func TestARouteSplitsTheRecipients(t *testing.T) {
 func TestTheHeaderDecides(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, testConfig, verdicts(nil, nil))
-	r, err, _ := b.send("", "From: Taro <taro@work.example>\r\n\r\nbody\r\n", "hanako@elsewhere.example")
+	r, _, err := b.send("", "From: Taro <taro@work.example>\r\n\r\nbody\r\n", "hanako@elsewhere.example")
 	if err != nil || r.String() != taken.String() {
 		t.Fatalf("%v, %v", r, err)
 	}
 	if txs := b.relay.all(); len(txs) != 1 || txs[0].account != "work" {
 		t.Fatalf("carried by %+v", txs)
 	}
-	_, err, _ = b.send("", "From: stranger@nowhere.example\r\n\r\nbody\r\n", "hanako@elsewhere.example")
+	_, _, err = b.send("", "From: stranger@nowhere.example\r\n\r\nbody\r\n", "hanako@elsewhere.example")
 	wantRefused(t, err, 550, "home")
 	b.nothingKept()
 }
@@ -497,7 +497,7 @@ func TestKeptWithoutTheProvider(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, c.yaml, func(tx *fakeTx) { t.Error("the provider was asked") })
 			b.paused = c.paused
-			r, err, _ := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
+			r, _, err := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
 			wantKept(t, r, err)
 			e := b.entries()
 			if len(e) != 1 || e[0].Account != c.account || e[0].Attempts != 0 {
@@ -520,7 +520,7 @@ func TestPassNeverKeeps(t *testing.T) {
 	t.Parallel()
 	busy := refusal(upstream.PhaseDataEnd, upstream.ClassTemporaryLocalProblem, 451)
 	b := newBench(t, testConfig+"delivery: pass\n", verdicts(busy, nil))
-	_, err, _ := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
+	_, _, err := b.send("taro@provider-a.example", testMessage, "hanako@elsewhere.example")
 	wantRefused(t, err, 451, "the provider's words")
 	b.nothingKept()
 }
@@ -541,7 +541,7 @@ func TestAnAppThatGoesAwayLeavesNothing(t *testing.T) {
 		tx.end(upstream.Result{Err: &upstream.Error{Phase: upstream.PhaseData}})
 	})
 	gone := io.MultiReader(strings.NewReader("Subject: x\r\n\r\nhalf a mes"), errReader{upstream.ErrBodyAborted})
-	_, err, _ := b.sendFrom(smtpin.Client{}, "taro@provider-a.example", gone, "hanako@elsewhere.example")
+	_, _, err := b.sendFrom(smtpin.Client{}, "taro@provider-a.example", gone, "hanako@elsewhere.example")
 	if !errors.Is(err, upstream.ErrBodyAborted) {
 		t.Fatalf("the listener hears %v", err)
 	}
@@ -563,9 +563,9 @@ func TestTheSameMessageJoinsTheOneUnderWay(t *testing.T) {
 	lost := &upstream.Error{Phase: upstream.PhaseDataEnd, Ambiguous: true}
 	b := newBench(t, testConfig, verdicts(lost, nil))
 	const from, to = "taro@provider-a.example", "hanako@elsewhere.example"
-	first, err, _ := b.send(from, testMessage, to)
+	first, _, err := b.send(from, testMessage, to)
 	wantKept(t, first, err)
-	second, err, _ := b.send(from, testMessage, to)
+	second, _, err := b.send(from, testMessage, to)
 	wantKept(t, second, err)
 	if e := b.entries(); len(e) != 1 || !strings.Contains(second.Text(), e[0].ID) {
 		t.Fatalf("%d entries; the second hears %v", len(e), second)
@@ -573,12 +573,12 @@ func TestTheSameMessageJoinsTheOneUnderWay(t *testing.T) {
 	b.relay.mu.Lock()
 	b.relay.script = verdicts(nil, nil)
 	b.relay.mu.Unlock()
-	other, err, _ := b.send(from, testMessage+"another body\r\n", to)
+	other, _, err := b.send(from, testMessage+"another body\r\n", to)
 	if err != nil || other.String() != taken.String() {
 		t.Fatalf("another message: %v, %v", other, err)
 	}
 	// The outcome of that one is known: sent again as asked.
-	again, err, _ := b.send(from, testMessage+"another body\r\n", to)
+	again, _, err := b.send(from, testMessage+"another body\r\n", to)
 	if err != nil || again.String() != taken.String() {
 		t.Fatalf("a second copy with a known outcome: %v, %v", again, err)
 	}
@@ -591,7 +591,7 @@ func TestLoopsAreCut(t *testing.T) {
 		<-tx.canceled
 	})
 	m := strings.Repeat("Received: from localhost by localhost; x\r\n", maxHops+1) + testMessage
-	_, err, _ := b.send("taro@provider-a.example", m, "hanako@elsewhere.example")
+	_, _, err := b.send("taro@provider-a.example", m, "hanako@elsewhere.example")
 	wantRefused(t, err, 554, "circles")
 	b.nothingKept()
 }

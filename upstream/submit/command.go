@@ -85,14 +85,15 @@ func unitext(s string) string {
 
 // mailLine is the MAIL command with the parameters that the server knows: SIZE
 // (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461). An
-// 8-bit message to a server without 8BITMIME goes as it is, without BODY.
+// 8-bit message to a server without 8BITMIME goes as it is, without BODY; whether
+// a header needs SMTPUTF8 is known only when it is there (needsUTF8).
 func (c *Client) mailLine(env upstream.Envelope) (string, *upstream.Error) {
 	p := upstream.PhaseMail
 	if !validPath(env.From) || !argument(env.EnvelopeID) {
 		return "", c.local(p, 501, upstream.EnhancedCode{5, 1, 7}, "The sender's address holds characters that cannot be sent.")
 	}
-	if (env.SMTPUTF8 || !isASCII(env.From)) && !c.caps.SMTPUTF8 {
-		return "", c.local(p, 553, upstream.EnhancedCode{5, 6, 7}, "The mail server does not take internationalized addresses or headers (SMTPUTF8).")
+	if !isASCII(env.From) && !c.caps.SMTPUTF8 {
+		return "", c.local(p, 553, upstream.EnhancedCode{5, 6, 7}, "The mail server does not take internationalized addresses (SMTPUTF8).")
 	}
 	var b strings.Builder
 	b.WriteString("MAIL FROM:<" + env.From + ">")
@@ -102,7 +103,7 @@ func (c *Client) mailLine(env upstream.Envelope) (string, *upstream.Error) {
 	if c.caps.EightBitMIME && (env.Body == upstream.Body7Bit || env.Body == upstream.Body8BitMIME) {
 		b.WriteString(" BODY=" + string(env.Body))
 	}
-	if env.SMTPUTF8 || !isASCII(env.From) {
+	if c.caps.SMTPUTF8 && (env.SMTPUTF8 || !isASCII(env.From)) {
 		b.WriteString(" SMTPUTF8")
 	}
 	if c.caps.DSN {

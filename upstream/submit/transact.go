@@ -66,15 +66,16 @@ type exchange struct {
 	o    TransactOptions
 	out  Outcome
 
-	queue    []upstream.Recipient // known, RCPT not yet sent
-	rcpts    int                  // known so far
-	answered int                  // of them
-	body     upstream.Body        // nil until the list is complete
-	stage    stage
-	lastLeft bool            // the last octet of the message has left
-	rcptErr  *upstream.Error // the last refusal of a recipient
-	halt     *upstream.Error
-	over     bool
+	queue      []upstream.Recipient // known, RCPT not yet sent
+	rcpts      int                  // known so far
+	answered   int                  // of them
+	body       upstream.Body        // nil until the list is complete
+	stage      stage
+	lastLeft   bool            // the last octet of the message has left
+	headerSeen bool            // needsUTF8 has looked
+	rcptErr    *upstream.Error // the last refusal of a recipient
+	halt       *upstream.Error
+	over       bool
 }
 
 // stage is how far the client's side has come.
@@ -190,6 +191,7 @@ func (x *exchange) message(ctx context.Context) {
 			x.sendData(ctx)
 		}
 	case x.stage != stageEnvelope:
+	case x.needsUTF8(ctx):
 	case c.chunking():
 		if idle || x.rcpts == 1 && c.Pipelining() && time.Since(c.heard) < x.o.OneFlight {
 			x.sendChunks(ctx)
