@@ -32,6 +32,7 @@ type account struct {
 	win     *window
 	running int
 	gate    gate
+	slots   slots
 }
 
 // fingerprint identifies settings that matter to connecting and logging in.
@@ -124,13 +125,14 @@ func (a *account) takeWarm(key string, after int64) *line {
 // park keeps a connection for the next message, for a while.
 func (a *account) park(l *line) {
 	if !l.client.Usable() || l.key != a.r.networkKey() {
-		l.client.Close()
+		l.close()
 		return
 	}
 	ctx, cancel := context.WithTimeout(a.r.awakeContext(), keepWarm)
 	l.parked, l.wake, l.reused = make(chan error, 1), cancel, true
 	a.mu.Lock()
 	a.warm = append(a.warm, l)
+	a.wakeLocked()
 	var old *line
 	if len(a.warm) > maxWarm {
 		old, a.warm = a.warm[0], a.warm[1:]
@@ -138,7 +140,7 @@ func (a *account) park(l *line) {
 	a.mu.Unlock()
 	if !a.r.goIfOpen(func() { a.keep(ctx, l) }) {
 		cancel()
-		l.client.Close()
+		l.close()
 	}
 	if old != nil && !a.r.goIfOpen(func() {
 		if old.take() {
@@ -159,7 +161,7 @@ func (a *account) keep(ctx context.Context, l *line) {
 		if err == nil && expired {
 			l.quit()
 		} else {
-			l.client.Close()
+			l.close()
 		}
 		return
 	}

@@ -21,6 +21,9 @@ const (
 	// quickReuse is how soon a connection must be used again for a 421 to say
 	// something about the number of messages.
 	quickReuse = 10 * time.Second
+	// maxTurnedAway bounds how often one message is turned away by a provider
+	// that has too many of our connections already.
+	maxTurnedAway = 3
 	// maxReplaced bounds how many connections that had died while idle one
 	// message replaces.
 	maxReplaced = maxWarm + 1
@@ -41,15 +44,18 @@ type carrier struct {
 	win   *window
 	pbs   opener
 
-	line     *line
-	tick     int64 // of the last line dialled
-	fresh    int64 // only lines dialled after this tick will do
-	replaced int
-	held     bool // win.hold is in force
+	line       *line
+	tick       int64 // of the last line dialled
+	fresh      int64 // only lines dialled after this tick will do
+	replaced   int
+	turnedAway int
+	held       bool // win.hold is in force
 
-	auth string // for the Result
-	host string
+	by by
 }
+
+// by is what the Result says about who carried it.
+type by struct{ auth, host string }
 
 func newCarrier(t *Transaction, set upstream.Account, spare bool) *carrier {
 	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare}
@@ -89,12 +95,12 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 		switch {
 		case e == nil:
 			c.learn()
-			c.a.note(c.t.refusedForGood(), c.auth)
+			c.a.note(c.t.refusedForGood(), c.by.auth)
 			return out.Reply, nil
 		case c.t.span.prep.Err() != nil: // cancelled, or its context ended
 			return upstream.Reply{}, e
 		case !c.next(e, out):
-			c.a.note(e, c.auth)
+			c.a.note(e, c.by.auth)
 			c.forget(e)
 			return upstream.Reply{}, e
 		}
@@ -105,13 +111,13 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
 	l, e := c.ready()
 	if e != nil {
-		c.host = e.Host
+		c.by.host = e.Host
 		return submit.Outcome{}, e
 	}
-	c.line, c.host = l, l.client.Addr()
-	c.auth = l.auth
-	if c.auth == noAuth && c.usesPOP() && c.win.open() {
-		c.auth = popMethod
+	c.line, c.by.host = l, l.client.Addr()
+	c.by.auth = l.auth
+	if c.by.auth == noAuth && c.usesPOP() && c.win.open() {
+		c.by.auth = popMethod
 	}
 	ctx, cancel := context.WithCancelCause(c.t.span.ctx)
 	stop := context.AfterFunc(c.t.r.awakeContext(), func() { cancel(errSlept) })
@@ -144,7 +150,7 @@ func (c *carrier) settleLine(l *line, out submit.Outcome) {
 	limit := c.facts.MaxMessages
 	switch {
 	case !l.client.Usable():
-		l.client.Close()
+		l.close()
 	case out.Err != nil && out.Err.Class.RelayRefusal(), limit > 0 && l.sent >= limit:
 		l.quitLater()
 	default:
@@ -227,11 +233,23 @@ func (c *carrier) sleep(ctx context.Context, d time.Duration) *upstream.Error {
 	}
 }
 
-// getLine returns a warm connection or makes a new one.
+// getLine returns a warm connection or makes a new one, as soon as the provider's
+// limit allows that.
 func (c *carrier) getLine(ctx context.Context) (*line, *upstream.Error) {
-	if l := c.a.takeWarm(c.conn.key, c.fresh); l != nil {
-		c.tick = l.tick
-		return l, nil
+	for {
+		if l := c.a.takeWarm(c.conn.key, c.fresh); l != nil {
+			c.tick = l.tick
+			return l, nil
+		}
+		freed, ok := c.a.reserve()
+		if ok {
+			break
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, cancelled(c.set.Name, upstream.PhaseConnect, ctx)
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.t.r.awakeContext(), func() { cancel(errSlept) })
@@ -239,9 +257,10 @@ func (c *carrier) getLine(ctx context.Context) (*line, *upstream.Error) {
 	c.tick = c.t.r.tick.Load() // in case that the greeting is the refusal
 	l, err := c.conn.connect(ctx)
 	if err != nil {
+		c.a.giveBack()
 		return nil, upstream.AsError(err, upstream.PhaseConnect)
 	}
-	c.tick = l.tick
+	c.tick, l.counted = l.tick, true
 	return l, nil
 }
 
@@ -253,6 +272,9 @@ func (c *carrier) next(e *upstream.Error, out submit.Outcome) bool {
 		return false
 	}
 	switch {
+	case e.Phase == upstream.PhaseConnect && e.Reply.Code == 421 && c.turnedAway < maxTurnedAway && c.a.crowded():
+		c.turnedAway++
+		return true // after waiting for a connection that is in use
 	case c.deadLine(e, out):
 		c.replaced++
 		c.fresh = c.t.r.tick.Load() // what else is warm may be as dead

@@ -35,6 +35,8 @@ type line struct {
 	reused bool          // it was parked since
 	idle   time.Duration // before the attempt of the moment
 
+	counted bool // close gives its slot back
+
 	parked chan error         // what Watch found
 	wake   context.CancelFunc // ends Watch
 }
@@ -44,7 +46,7 @@ type line struct {
 func (l *line) take() bool {
 	l.wake()
 	if err := <-l.parked; err != nil {
-		l.client.Close()
+		l.close()
 		return false
 	}
 	return true
@@ -54,7 +56,7 @@ func (l *line) take() bool {
 func (l *line) drop() {
 	l.wake()
 	<-l.parked
-	l.client.Close()
+	l.close()
 }
 
 // quit ends the line politely. It does not depend on any transaction's context.
@@ -64,12 +66,22 @@ func (l *line) quit() {
 	stop := context.AfterFunc(l.a.r.ctx, cancel)
 	defer stop()
 	l.client.Quit(ctx)
+	l.close()
 }
 
 // quitLater is quit in the background.
 func (l *line) quitLater() {
 	if !l.client.Usable() || !l.a.r.goIfOpen(l.quit) {
-		l.client.Close()
+		l.close()
+	}
+}
+
+// close ends the line at once.
+func (l *line) close() {
+	l.client.Close()
+	if l.counted {
+		l.counted = false
+		l.a.giveBack()
 	}
 }
 

@@ -151,6 +151,27 @@ func TestMessagesPerConnection(t *testing.T) {
 	})
 }
 
+// A provider's limit on connections is found out and kept to: all the messages go,
+// over as many connections as it allows.
+func TestConnectionLimit(t *testing.T) {
+	o := lab.Options{}
+	o.Rules.Auth, o.Rules.Limits.Connections = true, 3
+	in(t, o, func(h *house) {
+		h.many(20)
+		if s := h.p.Stats(); s.Messages != 20 || s.SMTPOpen > 3 {
+			t.Errorf("%+v", s)
+		}
+		refused := h.p.Stats().Refused
+		if refused > 20 {
+			t.Errorf("%d refusals", refused)
+		}
+		h.many(20)
+		if n := h.p.Stats().Refused; n != refused {
+			t.Errorf("%d more refusals", n-refused)
+		}
+	})
+}
+
 // A change of network and sleep close warm connections; idleness quits them.
 func TestWarmConnectionsEnd(t *testing.T) {
 	in(t, lab.Options{}, func(h *house) {

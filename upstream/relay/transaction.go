@@ -158,7 +158,7 @@ func (t *Transaction) run() {
 		c := newCarrier(t, settings, i < len(t.accounts)-1)
 		reply, err := c.carry()
 		t.mu.Lock()
-		t.res.Account, t.res.Auth, t.res.Host = settings.Name, c.auth, c.host
+		t.res.Account, t.res.Auth, t.res.Host = settings.Name, c.by.auth, c.by.host
 		cancelled := t.cancelled
 		t.mu.Unlock()
 		if err == nil {
