@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -33,6 +35,7 @@ type account struct {
 	running int
 	gate    gate
 	slots   slots
+	busy    map[*line]context.CancelCauseFunc // connections in use, and what cuts them
 }
 
 // fingerprint identifies settings that matter to connecting and logging in.
@@ -47,7 +50,7 @@ func fingerprint(a upstream.Account) string {
 }
 
 func newAccount(r *Relay, a upstream.Account, print string) *account {
-	n := &account{r: r, settings: a, print: print, proving: make(chan struct{}, 1)}
+	n := &account{r: r, settings: a, print: print, proving: make(chan struct{}, 1), busy: map[*line]context.CancelCauseFunc{}}
 	n.pin = n.newPin()
 	n.gate = r.store.gate(a.Name, print)
 	return n
@@ -99,6 +102,35 @@ func (a *account) dropAll() {
 	a.mu.Unlock()
 	for _, l := range lines {
 		l.drop()
+	}
+}
+
+// use notes that l is in use until the function it returns is called.
+func (a *account) use(l *line, cut context.CancelCauseFunc) (done func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.busy[l] = cut
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.busy, l)
+	}
+}
+
+// cutGone cuts the connections in use whose local address is not among have.
+func (a *account) cutGone(have []net.Addr) {
+	local := map[netip.Addr]bool{}
+	for _, addr := range have {
+		if p, err := netip.ParsePrefix(addr.String()); err == nil {
+			local[p.Addr().Unmap().WithZone("")] = true
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for l, cut := range a.busy {
+		if ip := l.client.LocalIP(); ip.IsValid() && !ip.IsLoopback() && !local[ip] {
+			cut(errMoved)
+		}
 	}
 }
 

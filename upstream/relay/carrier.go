@@ -38,8 +38,8 @@ type carrier struct {
 	t     *Transaction
 	a     *account
 	set   upstream.Account
-	spare bool  // there is a fallback after this account
-	facts facts // as learned when it began
+	spare bool            // there is a fallback after this account
+	here  context.Context // ends when the network is another one
 	conn  connector
 	win   *window
 	pbs   opener
@@ -58,10 +58,10 @@ type carrier struct {
 type by struct{ auth, host string }
 
 func newCarrier(t *Transaction, set upstream.Account, spare bool) *carrier {
-	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare}
+	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare, here: t.r.hereContext()}
 	key := t.r.networkKey()
-	c.facts = t.r.store.get(c.a.print, key)
-	c.conn = connector{a: c.a, key: key, facts: c.facts, lockstep: c.facts.Lockstep, noChunking: c.facts.NoChunking}
+	f := t.r.store.get(c.a.print, key)
+	c.conn = connector{a: c.a, key: key, facts: f, lockstep: f.Lockstep, noChunking: f.NoChunking}
 	c.win = c.a.window(key)
 	return c
 }
@@ -73,7 +73,7 @@ func (c *carrier) usesPOP() bool {
 
 // needsPOP reports whether nothing is sent without one.
 func (c *carrier) needsPOP() bool {
-	return c.usesPOP() && (c.set.Auth == upstream.AuthPOPBeforeSMTP || c.facts.NeedPOP)
+	return c.usesPOP() && (c.set.Auth == upstream.AuthPOPBeforeSMTP || c.conn.facts.NeedPOP)
 }
 
 // carry makes attempts until one succeeds or the refusal stands.
@@ -99,6 +99,8 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 			return out.Reply, nil
 		case c.t.span.prep.Err() != nil: // cancelled, or its context ended
 			return upstream.Reply{}, e
+		case c.moved(e):
+			return upstream.Reply{}, e
 		case !c.next(e, out):
 			c.a.note(e, c.by.auth)
 			c.forget(e)
@@ -121,7 +123,8 @@ func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
 	}
 	ctx, cancel := context.WithCancelCause(c.t.span.ctx)
 	stop := context.AfterFunc(c.t.r.awakeContext(), func() { cancel(errSlept) })
-	defer func() { stop(); cancel(nil) }()
+	done := c.a.use(l, cancel)
+	defer func() { stop(); done(); cancel(nil) }()
 	o := submit.TransactOptions{OneFlight: oneFlight}
 	l.idle = time.Since(l.client.Heard())
 	if l.reused && l.idle >= oneFlight {
@@ -147,7 +150,7 @@ func (c *carrier) envelope() upstream.Envelope {
 
 // settleLine parks the line, or ends it when it will not serve again.
 func (c *carrier) settleLine(l *line, out submit.Outcome) {
-	limit := c.facts.MaxMessages
+	limit := c.conn.facts.MaxMessages
 	switch {
 	case !l.client.Usable():
 		l.close()
@@ -169,7 +172,7 @@ func (c *carrier) ready() (*line, *upstream.Error) {
 	switch {
 	case !c.needsPOP() || c.win.open():
 		return c.getLine(ctx)
-	case c.facts.Sequence:
+	case c.conn.facts.Sequence:
 		if e := c.win.ensure(ctx, 0); e != nil {
 			return nil, e
 		}
@@ -214,7 +217,7 @@ func (c *carrier) sideBySide(ctx context.Context) (*line, *upstream.Error) {
 
 // settle waits until the login is old enough to count.
 func (c *carrier) settle(ctx context.Context) *upstream.Error {
-	pause := max(c.set.PopBeforeSMTP.Settle, c.facts.Settle)
+	pause := max(c.set.PopBeforeSMTP.Settle, c.conn.facts.Settle)
 	if tick, age := c.win.lastLogin(); tick == 0 || age >= pause {
 		return nil
 	} else {
@@ -252,7 +255,7 @@ func (c *carrier) getLine(ctx context.Context) (*line, *upstream.Error) {
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.t.r.awakeContext(), func() { cancel(errSlept) })
+	stop := context.AfterFunc(c.here, func() { cancel(context.Cause(c.here)) })
 	defer func() { stop(); cancel(nil) }()
 	c.tick = c.t.r.tick.Load() // in case that the greeting is the refusal
 	l, err := c.conn.connect(ctx)
@@ -262,6 +265,13 @@ func (c *carrier) getLine(ctx context.Context) (*line, *upstream.Error) {
 	}
 	c.tick, l.counted = l.tick, true
 	return l, nil
+}
+
+// moved reports whether e is but the consequence of a change of network or of
+// sleep: the message begins anew then, under the conditions of the moment.
+func (c *carrier) moved(e *upstream.Error) bool {
+	return c.here.Err() != nil && c.t.r.ctx.Err() == nil && c.t.span.prep.Err() == nil &&
+		!e.Ambiguous && e.Reply.IsZero() && !errors.Is(e, upstream.ErrBodyAborted)
 }
 
 // next decides whether e is followed by another attempt, and does what has to be
@@ -304,7 +314,7 @@ func (c *carrier) deadLine(e *upstream.Error, out submit.Outcome) bool {
 			return true // it had waited for too long, rather than carried too much
 		}
 		c.t.r.store.update(c.a.print, c.conn.key, func(f *facts) { f.MaxMessages = l.sent })
-		c.facts.MaxMessages = l.sent
+		c.conn.facts.MaxMessages = l.sent
 		return true
 	}
 	return e.Reply.IsZero() && (e.Class == upstream.ClassServerBroken || e.Class == upstream.ClassServerUnreachable)
@@ -350,9 +360,9 @@ func (c *carrier) learn() {
 			f.MaxMessages = 0
 		}
 		c.pbs.learn(c, f, tick, age)
-		c.facts = *f
+		c.conn.facts = *f
 	})
-	c.win.shorten(c.facts.Window)
+	c.win.shorten(c.conn.facts.Window)
 	if c.pbs.tried() {
 		c.win.helps()
 	}

@@ -97,7 +97,7 @@ func (c *carrier) reopen(e *upstream.Error) bool {
 			*e = *pe
 			return false
 		}
-		if c.facts.Sequence || c.set.PopBeforeSMTP.Settle > 0 || c.facts.Settle > 0 {
+		if c.conn.facts.Sequence || c.set.PopBeforeSMTP.Settle > 0 || c.conn.facts.Settle > 0 {
 			if se := c.settle(c.t.span.prep); se != nil {
 				*e = *se
 				return false
@@ -131,7 +131,7 @@ func (o *opener) learn(c *carrier, f *facts, tick int64, age time.Duration) {
 	}
 	if !o.tried() {
 		// The server has learned AUTH since the login was needed.
-		if c.line.auth != noAuth && c.facts.NeedPOP && c.facts.Mechanism == "" {
+		if c.line.auth != noAuth && c.conn.facts.NeedPOP && c.conn.facts.Mechanism == "" {
 			f.NeedPOP = false
 		}
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,13 +32,15 @@ type Tokens interface {
 
 // Options is what a Relay is made of. Dialer and Secrets must be set.
 type Options struct {
-	Dialer   Dialer
-	Secrets  Secrets
-	Tokens   Tokens               // nil when no account signs in with OAuth
-	Network  func() network.State // the network of the moment; nil is always the same one
-	Now      func() time.Time     // wall clock; time.Now when nil
-	StateDir string               // where learned facts are kept; "" keeps them in memory
-	Log      *slog.Logger         // nothing is logged when nil
+	Dialer  Dialer
+	Secrets Secrets
+	Tokens  Tokens               // nil when no account signs in with OAuth
+	Network func() network.State // the network of the moment; nil is always the same one
+	// Addresses returns the machine's own addresses; net.InterfaceAddrs when nil.
+	Addresses func() ([]net.Addr, error)
+	Now       func() time.Time // wall clock; time.Now when nil
+	StateDir  string           // where learned facts are kept; "" keeps them in memory
+	Log       *slog.Logger     // nothing is logged when nil
 	// Timeout replaces the time-outs of package submit's phase table, nil or 0
 	// keeps them.
 	Timeout func(upstream.Phase) time.Duration
@@ -59,10 +62,15 @@ type Relay struct {
 	accounts map[string]*account
 	awake    context.Context // ends when the machine slept
 	sleep    context.CancelCauseFunc
+	here     context.Context // ends when the network changed, or with awake
+	move     context.CancelCauseFunc
 }
 
-// errSlept is why an attempt was cut after the machine slept.
-var errSlept = errors.New("the machine slept")
+// Why an attempt was cut.
+var (
+	errSlept = errors.New("the machine slept")
+	errMoved = errors.New("the network changed")
+)
 
 // New makes a Relay. It reads what was learned from StateDir; a file there that
 // cannot be understood is put aside, not an error.
@@ -72,6 +80,9 @@ func New(o Options) (*Relay, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Addresses == nil {
+		o.Addresses = net.InterfaceAddrs
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -86,6 +97,7 @@ func New(o Options) (*Relay, error) {
 	r := &Relay{o: o, store: s, accounts: map[string]*account{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.awake, r.sleep = context.WithCancelCause(r.ctx)
+	r.here, r.move = context.WithCancelCause(r.awake)
 	return r, nil
 }
 
@@ -137,6 +149,13 @@ func (r *Relay) awakeContext() context.Context {
 	return r.awake
 }
 
+// hereContext ends when the network changes, too.
+func (r *Relay) hereContext() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.here
+}
+
 // BeginOptions says what kind of transaction it is.
 type BeginOptions struct {
 	// Live is true while an app waits for the verdict. A live transaction may
@@ -173,14 +192,24 @@ func (r *Relay) Send(ctx context.Context, accounts []upstream.Account, env upstr
 	return t.Result()
 }
 
-// NetworkChanged shuts every POP window and closes the warm connections.
+// NetworkChanged shuts every POP window, closes the warm connections, begins anew
+// what was connecting or logging in, and cuts what runs over an address that the
+// machine has no more.
 func (r *Relay) NetworkChanged() {
+	r.mu.Lock()
+	r.move(errMoved)
+	r.here, r.move = context.WithCancelCause(r.awake)
+	r.mu.Unlock()
+	have, err := r.o.Addresses()
 	for _, a := range r.all() {
 		a.dropAll()
+		if err == nil {
+			a.cutGone(have)
+		}
 	}
 }
 
-// Resumed does the same after the machine slept, and cuts what was under way:
+// Resumed does the same after the machine slept, and cuts all that was under way:
 // deadlines stand still during sleep.
 func (r *Relay) Resumed() {
 	r.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type house struct {
 	iface atomic.Value // name of the interface: the network's identity
 	skew  atomic.Int64 // added to the wall clock
 	pass  atomic.Value // the password that the account has
+	addrs atomic.Value // []net.Addr that the machine has
 }
 
 // Get implements Secrets.
@@ -52,6 +54,7 @@ func newHouse(t *testing.T, o lab.Options, n *lab.Net, ro Options) *house {
 	t.Helper()
 	h := &house{t: t, net: n}
 	h.iface.Store("wlan0")
+	h.addrs.Store([]net.Addr{prefix("10.1.2.3")})
 	h.pass.Store(lab.DefaultUser.Password)
 	o.Net = n
 	if o.Hosts == nil {
@@ -74,6 +77,7 @@ func (h *house) relay(ro Options) *Relay {
 	ro.Now = func() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) }
 	ro.Dialer = &dial.Dialer{RootCAs: pool, DialContext: h.net.DialContext}
 	ro.Secrets = h
+	ro.Addresses = func() ([]net.Addr, error) { return h.addrs.Load().([]net.Addr), nil }
 	ro.Network = func() network.State {
 		return network.State{Online: true, Interface: h.iface.Load().(string)}
 	}
@@ -180,4 +184,18 @@ func twoCAs(a, b *house) Dialer {
 	pool.AppendCertsFromPEM(a.p.CAPEM())
 	pool.AppendCertsFromPEM(b.p.CAPEM())
 	return &dial.Dialer{RootCAs: pool, DialContext: a.net.DialContext}
+}
+
+// prefix is an address as an interface has it.
+func prefix(a string) net.Addr {
+	return &net.IPNet{IP: net.ParseIP(a), Mask: net.CIDRMask(24, 32)}
+}
+
+// from is a dialler whose connections leave by a local address.
+func from(h *house, local string) Dialer {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(h.p.CAPEM())
+	return &dial.Dialer{RootCAs: pool, DialContext: func(ctx context.Context, network, laddr, addr string) (net.Conn, error) {
+		return h.net.DialContext(ctx, network, local, addr)
+	}}
 }

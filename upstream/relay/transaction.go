@@ -29,6 +29,9 @@ type Transaction struct {
 	res       upstream.Result  // whole when done is closed
 }
 
+// maxMoves bounds how often a change of network lets a message begin anew.
+const maxMoves = 3
+
 // span is how long a transaction may take.
 type span struct {
 	ctx     context.Context // of the whole; end ends it
@@ -154,9 +157,16 @@ func (t *Transaction) run() {
 	stop := context.AfterFunc(t.r.ctx, t.span.end)
 	defer func() { stop(); t.span.end() }()
 	var last *upstream.Error
-	for i, settings := range t.accounts {
+	moves := 0
+	for i := 0; i < len(t.accounts); i++ {
+		settings := t.accounts[i]
 		c := newCarrier(t, settings, i < len(t.accounts)-1)
 		reply, err := c.carry()
+		if err != nil && c.moved(err) && moves < maxMoves {
+			moves++
+			i--
+			continue
+		}
 		t.mu.Lock()
 		t.res.Account, t.res.Auth, t.res.Host = settings.Name, c.by.auth, c.by.host
 		cancelled := t.cancelled

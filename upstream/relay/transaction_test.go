@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -410,6 +411,61 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// A change of network begins anew what was connecting, and what ran over an
+// address that is gone; what runs over another one goes on. Nobody is told.
+func TestMove(t *testing.T) {
+	in(t, pbs(lab.PBS{}), func(h *house) {
+		h.p.SetFaults(lab.Fault{Phase: upstream.PhasePOPGreeting, Kind: lab.Stall, Attempt: 1})
+		x := h.live()
+		v := x.Rcpt(env().Recipients[0])
+		x.Data(letter)
+		time.Sleep(5 * time.Second)
+		h.iface.Store("eth0")
+		h.r.NetworkChanged()
+		if res := x.Result(); res.Err != nil || v.Result().Err != nil {
+			t.Errorf("while logging in: %+v", res.Err)
+		}
+		// The next three run over an address that the machine has no more.
+		h.r.o.Dialer = from(h, "10.1.2.3")
+		for _, row := range []struct {
+			phase upstream.Phase
+			gone  bool
+			msgs  int
+			fails bool
+		}{
+			{upstream.PhaseRcpt, true, 1, false},
+			{upstream.PhaseDataEnd, true, 0, true}, // it may have been taken
+			{upstream.PhaseRcpt, false, 1, false},
+		} {
+			h.addrs.Store([]net.Addr{prefix("10.1.2.3")})
+			h.fresh()
+			h.p.SetFaults(lab.Fault{Phase: row.phase, Kind: lab.Stall, Attempt: 1})
+			before := h.p.Stats().Messages
+			x := h.live()
+			x.Rcpt(env().Recipients[0])
+			if row.phase == upstream.PhaseRcpt {
+				x.Rcpt(env().Recipients[0]) // so that the body waits
+			}
+			x.Data(letter)
+			time.Sleep(10 * time.Second)
+			if row.gone {
+				h.addrs.Store([]net.Addr{prefix("10.9.9.9")})
+			}
+			h.r.NetworkChanged()
+			time.Sleep(10 * time.Second)
+			if !row.gone {
+				h.p.Release()
+			}
+			res := x.Result()
+			if got := h.p.Stats().Messages - before; got != row.msgs || (res.Err != nil) != row.fails || row.fails && !res.Err.Ambiguous {
+				t.Errorf("%+v: %d messages, %+v", row, got, res.Err)
+			}
+			h.p.SetFaults()
+			h.p.Release()
+		}
+	})
+}
+
 // Sleep cuts what was under way; a context that ends does too.
 func TestCut(t *testing.T) {
 	in(t, lab.Options{Faults: []lab.Fault{{Phase: upstream.PhaseMail, Kind: lab.Stall}}}, func(h *house) {
@@ -419,7 +475,13 @@ func TestCut(t *testing.T) {
 		if s := h.r.Status("home"); s.State != StateSending {
 			t.Errorf("%+v", s)
 		}
-		h.r.Resumed()
+		mails := h.p.Stats().Mails
+		h.r.Resumed() // it begins anew
+		time.Sleep(time.Minute)
+		if h.p.Stats().Mails != mails+1 {
+			t.Error("it did not begin anew")
+		}
+		x.Cancel()
 		if res := x.Result(); res.Err == nil || res.Err.Kind() != upstream.KindTemporary {
 			t.Errorf("%+v", res.Err)
 		}

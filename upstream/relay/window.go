@@ -51,6 +51,7 @@ type window struct {
 // flight is one login under way.
 type flight struct {
 	done chan struct{}
+	here context.Context // ends when it has become pointless
 	err  *upstream.Error
 }
 
@@ -149,8 +150,8 @@ func (w *window) ensure(ctx context.Context, later int64) *upstream.Error {
 		return &e
 	}
 	f := w.flight
-	if f == nil {
-		f = &flight{done: make(chan struct{})}
+	if f == nil || f.here.Err() != nil {
+		f = &flight{done: make(chan struct{}), here: w.a.r.hereContext()}
 		if !w.a.r.goIfOpen(func() { w.login(f) }) {
 			w.mu.Unlock()
 			return cancelled(w.a.settings.Name, upstream.PhasePOPGreeting, ctx)
@@ -174,7 +175,7 @@ func (w *window) ensure(ctx context.Context, later int64) *upstream.Error {
 // holds it, or right away in the background.
 func (w *window) login(f *flight) {
 	a := w.a
-	ctx, cancel := context.WithTimeout(a.r.awakeContext(), loginTime)
+	ctx, cancel := context.WithTimeout(a.r.hereContext(), loginTime)
 	defer cancel()
 	known := a.r.store.get(a.print, w.key)
 	session, err := w.openSession(ctx, known)
@@ -235,7 +236,10 @@ func (w *window) farewell(ctx context.Context, s *pop.Session, wait bool) {
 func (w *window) land(f *flight, s *pop.Session, e *upstream.Error, known facts) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.flight, f.err = nil, e
+	if w.flight == f {
+		w.flight = nil
+	}
+	f.err = e
 	now := w.a.r.o.Now()
 	switch {
 	case e == nil:

@@ -152,6 +152,9 @@ func (c *Client) TLS() (tls.ConnectionState, bool) { return c.conn.TLS() }
 // Addr returns the server as "host:port".
 func (c *Client) Addr() string { return c.conn.Addr() }
 
+// LocalIP returns the connection's own address, invalid when it has none.
+func (c *Client) LocalIP() netip.Addr { return addrOf(c.conn.LocalAddr()) }
+
 // Pipelining reports whether commands are sent without waiting for replies.
 func (c *Client) Pipelining() bool { return c.caps.Pipelining && !c.o.Lockstep }
 
@@ -308,16 +311,26 @@ func (c *Client) hello(ctx context.Context) error {
 	return nil
 }
 
+// addrOf returns a's IP address, invalid when it has none.
+func addrOf(a net.Addr) netip.Addr {
+	if a == nil {
+		return netip.Addr{}
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
 // addressLiteral returns a as RFC 5321 section 4.1.3 writes it: "[192.0.2.1]",
 // "[IPv6:2001:db8::1]".
 func addressLiteral(a net.Addr) string {
-	ip := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if a != nil {
-		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
-			ip = ap.Addr().Unmap().WithZone("")
-		}
-	}
-	if ip.Is6() {
+	ip := addrOf(a)
+	switch {
+	case !ip.IsValid():
+		return "[127.0.0.1]"
+	case ip.Is6():
 		return "[IPv6:" + ip.String() + "]"
 	}
 	return "[" + ip.String() + "]"
