@@ -51,6 +51,7 @@ type conn struct {
 	polite bool   // the session ends with a reply that must arrive
 	last   int    // trips at the last message
 	fault  *Fault // the fault of the command in hand, for those that act in the middle of it
+	answer answering
 }
 
 func newConn(p *Provider, id int, proto Proto, nc net.Conn) *conn {
@@ -62,6 +63,13 @@ func newConn(p *Provider, id int, proto Proto, nc net.Conn) *conn {
 	c.nc = c.raw
 	c.br = bufio.NewReaderSize(c.raw, maxBuffer)
 	return c
+}
+
+// peerAddr returns the other end's address, whatever SetPublic says; the zero value
+// on a network that has none.
+func (c *conn) peerAddr() netip.AddrPort {
+	a, _ := netip.ParseAddrPort(c.raw.RemoteAddr().String())
+	return a
 }
 
 // run speaks to the client until either side ends the connection.
@@ -137,6 +145,7 @@ func (c *conn) readLine() (string, error) {
 			if len(line) > maxLine {
 				return "", errLongLine
 			}
+			c.heard()
 			return line, nil
 		}
 		if len(b) > maxLine {
@@ -177,6 +186,9 @@ func (c *conn) flushPartial(partial bool) error {
 	_, err := c.nc.Write(c.out)
 	c.raw.setPartial(false)
 	c.out = c.out[:0]
+	if err == nil {
+		c.answered()
+	}
 	return err
 }
 

@@ -40,8 +40,10 @@ type Command struct {
 
 // Message is one message that the SMTP server accepted.
 type Message struct {
-	ID   int // from 1, in the order of acceptance
+	ID   int       // from 1, in the order of acceptance
+	At   time.Time // of acceptance, by the provider's clock
 	Conn int
+	Peer netip.AddrPort // the client's end of the connection, as it really is
 	// Envelope is what MAIL and RCPT said; Recipients are those accepted.
 	Envelope   upstream.Envelope
 	MailParams []string // MAIL's parameters as sent
@@ -82,12 +84,13 @@ type record struct {
 	stats    Stats
 	commands []Command
 	messages []Message
-	kept     int           // octets of Data in messages
-	trips    map[int]Trips // of closed connections, by number
+	kept     int            // octets of Data in messages
+	trips    map[int]Trips  // of closed connections, by number
+	answers  map[int]Answer // by message
 }
 
 func newRecord() *record {
-	return &record{changed: make(chan struct{}), trips: map[int]Trips{}}
+	return &record{changed: make(chan struct{}), trips: map[int]Trips{}, answers: map[int]Answer{}}
 }
 
 // accepted keeps a message under its number, which it returns.

@@ -98,17 +98,19 @@ func (c *conn) spoil(f *Fault, mark int, err error) error {
 	mark = min(mark, len(c.out))
 	switch f.Kind {
 	case LostReply:
+		c.answer.lose()
 		c.out = c.out[:mark]
 		c.flush()
 		return errEnd
 	case HalfReply:
+		c.answer.lose()
 		c.out = c.out[:mark+(len(c.out)-mark)/2]
 		c.flush()
 		return errEnd
 	case SlowBytes:
 		reply := append([]byte(nil), c.out[mark:]...)
 		c.out = c.out[:mark]
-		if e := c.flush(); e != nil {
+		if e := c.flushBefore(); e != nil {
 			return e
 		}
 		every := f.Every
@@ -123,10 +125,11 @@ func (c *conn) spoil(f *Fault, mark int, err error) error {
 				return e
 			}
 		}
+		c.answered()
 	case SplitReply:
 		rest := append([]byte(nil), c.out[mark+(len(c.out)-mark)/2:]...)
 		c.out = c.out[:len(c.out)-len(rest)]
-		if e := c.flush(); e != nil {
+		if e := c.flushBefore(); e != nil {
 			return e
 		}
 		c.out = append(c.out, rest...)

@@ -341,7 +341,7 @@ func (s *smtpSession) accept(chunked bool) error {
 	}
 	total := s.raw.total()
 	m := Message{
-		Conn: s.id, Envelope: tx.env, MailParams: tx.params, Data: b.data, Size: b.size,
+		At: s.p.opts.Now(), Conn: s.id, Peer: s.peerAddr(), Envelope: tx.env, MailParams: tx.params, Data: b.data, Size: b.size,
 		SHA256: [32]byte(b.sum.Sum(nil)), Chunked: chunked, Auth: s.mech, TLS: s.tls, Client: s.client,
 		Trips: Trips{Total: total, Message: total - s.last},
 	}
@@ -349,6 +349,7 @@ func (s *smtpSession) accept(chunked bool) error {
 	s.messages++
 	s.sent()
 	id := s.p.rec.accepted(m)
+	s.answer.waiting = id
 	s.refuse(WordAccepted, "id", strconv.Itoa(id))
 	return nil
 }
