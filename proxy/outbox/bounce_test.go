@@ -167,7 +167,8 @@ func TestBounceReturnsAllWhenAsked(t *testing.T) {
 func TestRefusedBounceIsDropped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Options{})
+		// A bounce that has a sender could be bounced in its turn.
+		r := newRig(t, Options{Account: func(string) AccountInfo { return AccountInfo{BounceFrom: "taro@provider-a.example"} }})
 		r.answer(noSuchUser)
 		id := r.keep("m", entry(), KeepOptions{})
 		if n := len(r.attempts()); n != 2 {

@@ -177,17 +177,25 @@ func TestExpiryNeedsAttemptAfterJump(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{Settings: Settings{Expire: 5 * time.Hour}})
-		slow := make(chan struct{})
-		r.script(func(Entry) upstream.Result { <-slow; return upstream.Result{Err: greylisted} })
-		id := r.keep("m", entry(), KeepOptions{})
-		synctest.Wait()
-		r.shift(100 * time.Hour) // while an attempt is under way
-		r.Resumed()
-		r.Pause()
-		close(slow)
-		if e := r.show(id); e.State != Waiting {
-			t.Errorf("%s by an attempt from before the wake-up", e.State)
+		slow := make(chan *upstream.Error)
+		r.script(func(Entry) upstream.Result { return upstream.Result{Err: <-slow} })
+		ids := r.keepN(3)
+		for _, err := range []*upstream.Error{greylisted, unreachable} {
+			synctest.Wait()
+			r.shift(100 * time.Hour) // while an attempt is under way
+			r.Resumed()
+			r.Pause()
+			slow <- err
+			for _, id := range ids {
+				if e := r.show(id); e.State != Waiting {
+					t.Errorf("%v: %s by an attempt from before the wake-up", err, e.State)
+				}
+			}
+			r.Resume()
 		}
+		synctest.Wait()
+		r.Pause()
+		slow <- unreachable
 	})
 }
 

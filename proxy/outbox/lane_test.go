@@ -137,6 +137,111 @@ func TestRelayRefusedGetsOneTryEach(t *testing.T) {
 	})
 }
 
+func TestProviderThatShutsUsOutHere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.answer(&upstream.Error{Phase: upstream.PhaseConnect, Class: upstream.ClassRelayDeniedIP,
+			Reply: upstream.Reply{Code: 554, Lines: []string{"Not from your address"}}})
+		ids := r.keepN(3)
+		if n := len(r.attempts()); n != 1 {
+			t.Errorf("%d attempts, want one for all", n)
+		}
+		r.answer(nil)
+		r.Resumed()
+		if n := len(r.attempts()); n != 0 {
+			t.Errorf("%d attempts from the same address", n)
+		}
+		r.NetworkChanged()
+		equal(t, "after the network changed", idsSeen(r.attempts()), ids)
+	})
+}
+
+func TestOneRecipientIsThePersonsToMend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.script(func(e Entry) upstream.Result {
+			var res upstream.Result
+			for i, rc := range e.Envelope.Recipients {
+				rr := upstream.RecipientResult{Recipient: rc}
+				if i == 1 {
+					rr.Err = &upstream.Error{Phase: upstream.PhaseRcpt, Class: upstream.ClassAccountDisabledOrLocked,
+						Reply: upstream.Reply{Code: 550, Lines: []string{"That account is disabled"}}}
+				}
+				res.Recipients = append(res.Recipients, rr)
+			}
+			return res
+		})
+		id := r.keep("m", entry("a@x.example", "b@x.example"), KeepOptions{})
+		time.Sleep(24 * time.Hour)
+		if n := len(r.attempts()); n != 1 || r.show(id).State != Attention {
+			t.Errorf("%s after %d attempts", r.show(id).State, n)
+		}
+		r.keep("another", entry(), KeepOptions{})
+		if n := len(r.attempts()); n != 1 {
+			t.Error("the account was stopped by one recipient")
+		}
+	})
+}
+
+func TestNetworkFailuresDoNotCountForTheMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.answer(unreachable)
+		id := r.keep("m", entry(), KeepOptions{})
+		time.Sleep(5 * time.Hour)
+		r.answer(greylisted)
+		time.Sleep(48*time.Minute + time.Second) // the eleventh attempt is at 5 h 48 min
+		e := r.show(id)
+		if d := e.NextAttempt.Sub(e.LastAttempt); e.LastError.Class != upstream.ClassGreylisted || d != time.Minute {
+			t.Errorf("%v: next after %v", e.LastError, d)
+		}
+	})
+}
+
+func TestRestartDoesNotHurryAFailingAccount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.answer(unreachable)
+		r.keepN(5)
+		time.Sleep(3 * time.Hour)
+		r.attempts()
+		r.reopen()
+		if n := len(r.attempts()); n != 0 {
+			t.Errorf("%d attempts at once", n)
+		}
+		time.Sleep(time.Hour)
+		if n := len(r.attempts()); n != 1 {
+			t.Errorf("%d attempts in an hour, want 1", n)
+		}
+	})
+}
+
+func TestLiveFailureCountsForTheAccount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.answer(unreachable)
+		e := entry()
+		e.Attempts, e.LastError = 1, unreachable
+		id := r.keep("live", e, KeepOptions{})
+		r.keep("queued", entry(), KeepOptions{})
+		if n := len(r.attempts()); n != 0 {
+			t.Errorf("%d attempts right after one failed", n)
+		}
+		if e := r.show(id); e.Attempts != 1 || e.LastError == nil || e.State != Waiting {
+			t.Errorf("%+v", e)
+		}
+		time.Sleep(time.Minute)
+		if seen := r.attempts(); len(seen) != 1 || seen[0].id != id {
+			t.Errorf("%v after a minute", seen)
+		}
+	})
+}
+
 func TestRecipientsOneByOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

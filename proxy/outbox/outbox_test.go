@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -379,6 +380,10 @@ func TestDirectoryThatIsALink(t *testing.T) {
 	link := filepath.Join(dir, "outbox")
 	if err := os.Symlink(t.TempDir(), link); err != nil {
 		t.Fatal(err)
+	}
+	if f, err := (OS{}).Open(link); err == nil && runtime.GOOS != "windows" {
+		f.Close()
+		t.Error("a symbolic link was opened")
 	}
 	if o, err := Open(link, Options{Sender: senderFunc(nil)}); err == nil {
 		o.Close()
