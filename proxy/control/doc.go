@@ -12,9 +12,11 @@
 //	GET  /v1/history                []api.Event, the newest last
 //	GET  /v1/events?since=N         text/event-stream of api.Event
 //	POST /v1/pause, /v1/resume, /v1/reload
+//	POST /v1/open                   api.Open -> api.Link; on the socket alone
 //
 // A client reads the status first, then follows the events since Status.Event:
 // it misses nothing. Every answer that is not 2xx is an api.Problem.
 //
-// api holds the plain types, client the Go client.
+// The same calls stand behind the web page's checks (see web): Handler. api holds
+// the plain types, client the Go client.
 package control

@@ -15,7 +15,7 @@ const journalSize = 1000
 // which lost the line can ask for what it missed. It is safe for concurrent use.
 type Journal struct {
 	mu     sync.Mutex
-	events []api.Event // at most journalSize, in order
+	events []api.Event // a ring: number n is at (n-1) % journalSize
 	last   uint64
 	more   chan struct{} // closed and replaced at each event
 	now    func() time.Time
@@ -32,11 +32,11 @@ func (j *Journal) Add(e api.Event) {
 	defer j.mu.Unlock()
 	j.last++
 	e.Seq, e.Time = j.last, j.now()
-	if len(j.events) == journalSize {
-		copy(j.events, j.events[1:])
-		j.events = j.events[:journalSize-1]
+	if len(j.events) < journalSize {
+		j.events = append(j.events, e)
+	} else {
+		j.events[(e.Seq-1)%journalSize] = e
 	}
-	j.events = append(j.events, e)
 	close(j.more)
 	j.more = make(chan struct{})
 }
@@ -57,12 +57,12 @@ func (j *Journal) Since(seq uint64) ([]api.Event, <-chan struct{}) {
 	if seq > j.last {
 		seq = 0
 	}
-	first := j.last - uint64(len(j.events)) // number before the oldest
-	from := 0
-	if seq > first {
-		from = int(seq - first)
+	seq = max(seq, j.last-uint64(len(j.events))) // nothing older is left
+	events := make([]api.Event, 0, j.last-seq)
+	for n := seq + 1; n <= j.last; n++ {
+		events = append(events, j.events[(n-1)%journalSize])
 	}
-	return append([]api.Event(nil), j.events[from:]...), j.more
+	return events, j.more
 }
 
 // Follow calls f with every event after seq, oldest first, until ctx ends or f

@@ -45,11 +45,20 @@ type Outbox interface {
 	History() ([]api.Event, error)
 }
 
-// Options is what a Server is made of; all but Log are needed.
+// Opener makes links that open the web page.
+type Opener interface {
+	// OpenLink returns an address that opens the page ("" is the first, "outbox"
+	// or "/outbox/ID" another) once and for a short time. ErrConflict says that
+	// there is no web page at the moment, and why.
+	OpenLink(page string) (string, error)
+}
+
+// Options is what a Server is made of; all but Opener and Log are needed.
 type Options struct {
 	Daemon  Daemon
 	Outbox  Outbox
 	Journal *Journal
+	Opener  Opener // nil: POST /v1/open is not found
 	Log     *slog.Logger
 }
 
@@ -73,7 +82,7 @@ func Serve(l net.Listener, o Options) *Server {
 	s := &Server{o: o, done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           handler(o, true),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -100,7 +109,14 @@ func (s *Server) Close(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) handler() http.Handler {
+// Handler returns the API without a listener, for the web page, which has its
+// own checks before it. What only the socket may ask for is not part of it. A
+// request's event stream ends with its context.
+func Handler(o Options) http.Handler { return handler(o, false) }
+
+// handler is the API; socket is true for the callers of the unix socket.
+func handler(o Options, socket bool) http.Handler {
+	s := &calls{o}
 	mux := http.NewServeMux()
 	get := func(path string, f func(r *http.Request) (any, error)) {
 		mux.HandleFunc("GET /v1"+path, func(w http.ResponseWriter, r *http.Request) {
@@ -145,6 +161,9 @@ func (s *Server) handler() http.Handler {
 		}
 		return struct{}{}, nil
 	})
+	if socket && o.Opener != nil {
+		post("/open", s.open)
+	}
 	mux.HandleFunc("GET /v1/outbox/{id}/message", s.message)
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -153,8 +172,21 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
+// calls carries out what the API is asked for.
+type calls struct{ o Options }
+
+// open makes a link to the web page.
+func (s *calls) open(r *http.Request) (any, error) {
+	var in api.Open
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&in); err != nil {
+		return nil, fmt.Errorf("%w: the body is not {\"page\": …}", ErrInvalid)
+	}
+	link, err := s.o.Opener.OpenLink(in.Page)
+	return api.Link{URL: link}, err
+}
+
 // do runs a verb on outbox entries.
-func (s *Server) do(verb string, r *http.Request) (any, error) {
+func (s *calls) do(verb string, r *http.Request) (any, error) {
 	var in api.IDs
 	dec := json.NewDecoder(io.LimitReader(r.Body, maxBody))
 	dec.DisallowUnknownFields()
@@ -172,7 +204,7 @@ func (s *Server) do(verb string, r *http.Request) (any, error) {
 }
 
 // message serves the message file of an entry.
-func (s *Server) message(w http.ResponseWriter, r *http.Request) {
+func (s *calls) message(w http.ResponseWriter, r *http.Request) {
 	m, err := s.o.Outbox.Message(r.PathValue("id"))
 	if err != nil {
 		answer(w, nil, err)
@@ -186,9 +218,13 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) {
 }
 
 // events streams the journal as server-sent events.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+func (s *calls) events(w http.ResponseWriter, r *http.Request) {
 	since := s.o.Journal.Last()
-	if v := r.URL.Query().Get("since"); v != "" {
+	v := r.URL.Query().Get("since")
+	if id := r.Header.Get("Last-Event-ID"); id != "" { // a browser that came back
+		v = id
+	}
+	if v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
 		if err != nil {
 			answer(w, nil, fmt.Errorf("%w: since=%q is not a number", ErrInvalid, v))
@@ -198,6 +234,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	flush := http.NewResponseController(w)
 	if err := flush.Flush(); err != nil {
 		return

@@ -112,6 +112,15 @@ type Entry struct {
 	Attempts    int        `json:"attempts"`
 	NextAttempt *time.Time `json:"next_attempt"`
 	LastError   *Error     `json:"last_error"`
+	// Progress is how far the attempt under way has come; nil when there is none
+	// or it is not known.
+	Progress *Progress `json:"progress,omitempty"`
+}
+
+// Progress is how much of a message has left for the provider.
+type Progress struct {
+	Sent  int64     `json:"sent"` // octets of the message
+	Since time.Time `json:"since"`
 }
 
 // Outcome is what became of a message.
@@ -150,6 +159,16 @@ type IDs struct {
 // Done answers a command that changed messages: their whole IDs.
 type Done struct {
 	IDs []string `json:"ids"`
+}
+
+// Open asks for a link to a page.
+type Open struct {
+	Page string `json:"page"` // "" is the first; "outbox", "/outbox/ID", …
+}
+
+// Link is an address that opens the web page once, soon.
+type Link struct {
+	URL string `json:"url"`
 }
 
 // Problem is the body of every answer that is not 2xx.

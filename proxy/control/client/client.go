@@ -105,6 +105,12 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/reload", struct{}{}, nil)
 }
 
+// Open returns a link that opens a page of the web page once, within a minute.
+func (c *Client) Open(ctx context.Context, page string) (string, error) {
+	var l api.Link
+	return l.URL, c.call(ctx, http.MethodPost, "/open", api.Open{Page: page}, &l)
+}
+
 // ClearAccount ends an account's attention.
 func (c *Client) ClearAccount(ctx context.Context, name string) error {
 	return c.call(ctx, http.MethodPost, "/accounts/"+url.PathEscape(name)+"/clear", struct{}{}, nil)
