@@ -39,6 +39,9 @@ type Options struct {
 // leaves in one write, and of a chunk of a body that is still growing.
 const bufferSize = 32 << 10
 
+// keepBuffers is how long an idle conversation keeps its buffers.
+const keepBuffers = 2 * time.Second
+
 // noDeadline is the step given to the connection: time is kept here, as a read
 // is under way during all of an upload and while the connection is idle.
 const noDeadline = 30 * 24 * time.Hour
@@ -375,14 +378,19 @@ func (c *Client) Watch(ctx context.Context) error {
 	if !c.Usable() {
 		return net.ErrClosed
 	}
-	c.bw, c.buf = nil, nil // nothing is kept while idle that can be made again
 	c.ask()
-	select {
-	case a := <-c.got:
-		_, err := c.take(a)
-		return err
-	case <-ctx.Done():
-		return nil
+	timer := time.NewTimer(keepBuffers)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-c.got:
+			_, err := c.take(a)
+			return err
+		case <-timer.C:
+			c.bw, c.buf = nil, nil // memory is given back after a burst
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 

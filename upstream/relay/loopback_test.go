@@ -1,0 +1,96 @@
+package relay
+
+import (
+	"context"
+	"crypto/x509"
+	"sync"
+	"testing"
+
+	"melon/upstream"
+	"melon/upstream/dial"
+	"melon/upstream/lab"
+)
+
+// real is a house on the machine's own loopback.
+func real(t testing.TB, o lab.Options) (*lab.Provider, *Relay) {
+	t.Helper()
+	o.Hosts = []string{"127.0.0.1"}
+	p, err := lab.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(p.CAPEM())
+	r, err := New(Options{Dialer: &dial.Dialer{RootCAs: pool}, Secrets: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return p, r
+}
+
+// Over real sockets the flights are the same, counted by the provider.
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	for _, r := range []struct {
+		name        string
+		implicit    bool
+		without     []string
+		first, warm int
+	}{
+		{"TLS, CHUNKING", true, nil, 6, 1},
+		{"TLS, DATA", true, []string{"CHUNKING"}, 7, 2},
+		{"STARTTLS, CHUNKING", false, nil, 8, 1},
+		{"STARTTLS, DATA", false, []string{"CHUNKING"}, 9, 2},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			p, relay := real(t, lab.Options{SMTP: lab.SMTP{Without: r.without}})
+			a := p.Account("home")
+			if r.implicit {
+				a.SMTP = p.Server("smtps")
+			}
+			for i := range 3 {
+				if res := relay.Send(context.Background(), []upstream.Account{a}, env(), letter); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+				m := p.Messages()[i]
+				if want := []int{r.first, r.first + r.warm, r.first + 2*r.warm}[i]; m.Trips.Total != want {
+					t.Errorf("message %d: %d round trips, want %d", i, m.Trips.Total, want)
+				}
+			}
+		})
+	}
+}
+
+// Many at once over real sockets: one POP login, every message once.
+func TestLoopbackCrowd(t *testing.T) {
+	t.Parallel()
+	o := pbs(lab.PBS{})
+	p, r := real(t, o)
+	a := p.Account("home")
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if res := r.Send(context.Background(), []upstream.Account{a}, env(), letter); res.Err != nil {
+				t.Error(res.Err)
+			}
+		})
+	}
+	wg.Wait()
+	if s := p.Stats(); s.POPLogins != 1 || s.Messages != 20 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func BenchmarkSend(b *testing.B) {
+	p, r := real(b, lab.Options{KeepBody: -1})
+	a := p.Account("home")
+	b.ReportAllocs()
+	for b.Loop() {
+		if res := r.Send(context.Background(), []upstream.Account{a}, env(), letter); res.Err != nil {
+			b.Fatal(res.Err)
+		}
+	}
+}
