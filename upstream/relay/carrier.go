@@ -102,6 +102,9 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 		case c.moved(e):
 			return upstream.Reply{}, e
 		case !c.next(e, out):
+			if e.Class == upstream.ClassAuthRequired && c.conn.skipped != nil {
+				e = c.conn.skipped // why there was no login says more
+			}
 			c.a.note(e, c.by.auth)
 			c.forget(e)
 			return upstream.Reply{}, e
@@ -111,12 +114,13 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 
 // attempt gets a line, has the relay opened and carries the message once.
 func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
+	c.line = nil
 	l, e := c.ready()
 	if e != nil {
 		c.by.host = e.Host
 		return submit.Outcome{}, e
 	}
-	c.line, c.by.host = l, l.client.Addr()
+	c.line, c.by.host = l, l.client.Addr() // for next, too
 	c.by.auth = l.auth
 	if c.by.auth == noAuth && c.usesPOP() && c.win.open() {
 		c.by.auth = popMethod
@@ -286,6 +290,9 @@ func (c *carrier) next(e *upstream.Error, out submit.Outcome) bool {
 		c.turnedAway++
 		return true // after waiting for a connection that is in use
 	case c.deadLine(e, out):
+		if !out.Started && !c.t.awaitRecipient() {
+			return false
+		}
 		c.replaced++
 		c.fresh = c.t.r.tick.Load() // what else is warm may be as dead
 		return true
@@ -301,16 +308,17 @@ func (c *carrier) next(e *upstream.Error, out submit.Outcome) bool {
 	return c.reopen(e)
 }
 
-// deadLine reports whether a connection that was kept warm had died: nothing of
-// the message can have been taken, and a new one is as good as the first. What
-// the server allows on one connection is learned from its 421.
+// deadLine reports whether a connection that was kept warm, or waited for its
+// first recipient, had died: nothing of the message can have been taken, and a
+// new one is as good as the first. What the server allows on one connection is
+// learned from its 421.
 func (c *carrier) deadLine(e *upstream.Error, out submit.Outcome) bool {
 	l := c.line
-	if l == nil || !l.reused || c.replaced >= maxReplaced || c.t.span.ctx.Err() != nil {
+	if l == nil || !l.reused && out.Started || c.replaced >= maxReplaced || c.t.span.ctx.Err() != nil {
 		return false
 	}
 	if e.Reply.Code == 421 && !out.Answered {
-		if l.idle > quickReuse {
+		if l.idle > quickReuse || l.sent == 0 {
 			return true // it had waited for too long, rather than carried too much
 		}
 		c.t.r.store.update(c.a.print, c.conn.key, func(f *facts) { f.MaxMessages = l.sent })

@@ -3,14 +3,23 @@
 // where that makes sense, keeps connections warm and remembers per account and
 // network what worked.
 //
-// A transaction lives in one goroutine (transaction.go). It asks for a line, an
-// SMTP connection on which a message can be sent at once (line.go: a warm one,
-// or a new one, dialled on the ports that the account allows, encrypted,
-// logged in), has the relay opened when the account needs that (window.go: one
-// POP login however many messages wait for it), and lets package submit carry
-// the envelope and the body. A refusal to relay is answered with a POP login
-// and another line (refusal.go); what still stands then is the verdict.
+// A transaction lives in one goroutine (transaction.go), which lets its accounts
+// try one after the other, each by a carrier (carrier.go):
 //
-// What was learned is kept by account settings and network (facts.go) and
-// forgotten as soon as it proves wrong.
+//  1. account.admit: an account that asks for attention is not tried
+//     (attention.go).
+//  2. carrier.ready: a line, that is an SMTP connection on which a message can be
+//     sent at once: a warm one (account.go), or a new one that is dialled on the
+//     ports the account allows, encrypted (line.go) and logged in (login.go), as
+//     far as the provider's limit on connections allows (slots.go). Beside it the
+//     POP window is opened where that is known to be needed: one login however
+//     many messages wait for it (window.go).
+//  3. submit.Client.Transact carries envelope and body.
+//  4. carrier.next: a dead line is replaced, a server that chokes on pipelining or
+//     BDAT is spoken to more simply, and a refusal to relay is answered by a POP
+//     login and another line (refusal.go). What still stands then is the verdict.
+//  5. carrier.learn: what worked is kept by account settings and network
+//     (facts.go), and forgotten as soon as it proves wrong.
+//
+// A change of network or sleep begins anew what was not yet sent.
 package relay

@@ -96,6 +96,7 @@ type connector struct {
 	noChunking bool
 	avoid      []auth.Mechanism // refused or unknown to the server, found now
 	prefer     auth.Mechanism   // to be tried although another one is stronger
+	skipped    *upstream.Error  // why no login was tried although one is offered
 }
 
 // connect dials, encrypts and logs in. Errors are *upstream.Error.

@@ -136,6 +136,28 @@ func TestDeadWarmConnection(t *testing.T) {
 	})
 }
 
+// A connection that dies while the app is slow to name a recipient is replaced
+// when it does.
+func TestSlowApp(t *testing.T) {
+	in(t, lab.Options{}, func(h *house) {
+		for _, conn := range []string{"new", "warm"} {
+			conns := h.p.Stats().SMTPConns
+			x := h.live()
+			time.Sleep(time.Minute)
+			h.p.Drop(lab.SMTPProto)
+			time.Sleep(time.Hour)
+			if n := h.p.Stats().SMTPConns; n > conns+1 {
+				t.Errorf("%s: %d connections for nobody", conn, n-conns)
+			}
+			v := x.Rcpt(env().Recipients[0])
+			x.Data(letter)
+			if res := x.Result(); res.Err != nil || v.Result().Err != nil {
+				t.Errorf("%s: %+v", conn, res.Err)
+			}
+		}
+	})
+}
+
 // What the server allows on one connection is learned from its 421.
 func TestMessagesPerConnection(t *testing.T) {
 	o := lab.Options{}

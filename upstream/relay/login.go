@@ -71,11 +71,13 @@ func (c *connector) choose(l *line) ([]auth.Mechanism, error) {
 		HaveToken:  c.haveToken(), Avoid: c.avoid,
 	}
 	offered := l.client.Capabilities().Auth
+	c.skipped = nil
 	mechs, err := auth.Choose(a.Auth, offered, cond)
 	if err != nil {
 		e := c.stamp(upstream.AsError(err, upstream.PhaseAuth))
 		automatic := a.Auth == upstream.AuthAuto || a.Auth == ""
 		if automatic && a.POP.Host != "" && len(c.avoid) == 0 {
+			c.skipped = e
 			return nil, nil // as it is: the POP login may open the relay
 		}
 		return nil, e

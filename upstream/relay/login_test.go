@@ -174,6 +174,28 @@ func TestNoPasswordInClear(t *testing.T) {
 	})
 }
 
+// Where a POP login might open the relay, auto goes on without AUTH; when that does
+// not help either, the reason why there was no AUTH is told.
+func TestNoPasswordInClearWithPOP(t *testing.T) {
+	o := lab.Options{SMTP: lab.SMTP{Without: []string{"STARTTLS"}, AuthPlaintext: true}, POP: lab.POP{APOP: true, Without: []string{"STLS"}}}
+	o.Rules = lab.Rules{PBS: lab.PBS{Window: 10 * time.Minute}, Auth: true}
+	in(t, o, func(h *house) {
+		h.a.AllowPlaintext, h.a.Auth = false, upstream.AuthAuto
+		h.a.SMTP.Security, h.a.POP.Security = upstream.SecurityAuto, upstream.SecurityAuto
+		if res := h.mustSend(); res.Auth != popMethod {
+			t.Errorf("%+v", res)
+		}
+		h.wantAuths()
+		h.p.SetRules(lab.Rules{Auth: true})
+		h.fresh()
+		res := h.send()
+		if res.Err == nil || res.Err.Kind() != upstream.KindPerson {
+			t.Fatalf("%+v", res.Err)
+		}
+		h.wantAuths()
+	})
+}
+
 // Security auto takes STARTTLS when offered and never goes back; starttls
 // without the offer fails; neither is taken for a wrong password.
 func TestStartTLSStripped(t *testing.T) {

@@ -185,6 +185,23 @@ func (t *Transaction) run() {
 	t.finish(last, upstream.Reply{})
 }
 
+// awaitRecipient waits until there is somebody to send to. It reports false when
+// the transaction ends before.
+func (t *Transaction) awaitRecipient() bool {
+	for {
+		t.mu.Lock()
+		ready, more := len(t.rcpts) > 0 || t.body != nil, t.more
+		t.mu.Unlock()
+		if t.span.prep.Err() != nil || ready {
+			return t.span.prep.Err() == nil
+		}
+		select {
+		case <-more:
+		case <-t.span.prep.Done():
+		}
+	}
+}
+
 // finish settles what is not settled yet and closes done.
 func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
 	t.mu.Lock()

@@ -45,6 +45,7 @@ type Outcome struct {
 	Err      *upstream.Error // nil when the server took the message
 	Taken    int             // recipients that the server accepted
 	Stopped  bool            // by Feed.Verdict
+	Started  bool            // a command has left
 	Answered bool            // the server answered MAIL, and stayed
 }
 
@@ -106,7 +107,7 @@ func (c *Client) Transact(ctx context.Context, env upstream.Envelope, feed Feed,
 			x.wait(ctx, s.More)
 		}
 	}
-	x.out.Err = x.halt
+	x.out.Err, x.out.Started = x.halt, x.stage > stageNew
 	return x.out
 }
 
