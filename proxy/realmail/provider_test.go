@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // providerOptions is what differs between providers.
@@ -98,14 +99,17 @@ func (p *provider) popLogins(user string) int {
 	return p.dovecot.count("pop3-login: Info: Login: user=<" + user + ">")
 }
 
-// write makes a file of the provider's own.
+// write makes a file of the provider's own. It looks an hour old, as Postfix
+// waits until main.cf is a few seconds old, in case it is being written.
 func (p *provider) write(t testing.TB, name string, mode os.FileMode, data string) {
 	t.Helper()
 	path := filepath.Join(p.root, name)
+	old := time.Now().Add(-time.Hour)
 	err := errors.Join(
 		os.MkdirAll(filepath.Dir(path), 0o755),
 		os.WriteFile(path, []byte(data), mode),
-		os.Chmod(path, mode))
+		os.Chmod(path, mode),
+		os.Chtimes(path, old, old))
 	if err != nil {
 		t.Fatal(err)
 	}
