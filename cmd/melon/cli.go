@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"runtime"
 	"strings"
 
@@ -148,22 +147,11 @@ func (c *cli) do(f func(cmd *cobra.Command, args []string) error) func(*cobra.Co
 			return err
 		}
 		status := exitFailed
-		switch {
-		case errors.Is(err, client.ErrNotRunning):
+		if errors.Is(err, client.ErrNotRunning) {
 			status = exitNotRunning
-		case isConfigError(err):
-			status = exitUsage
 		}
 		return &failure{status, err}
 	}
-}
-
-// errConfig marks an error as the configuration's fault.
-var errConfig = errors.New("configuration")
-
-func isConfigError(err error) bool {
-	_, ok := errors.AsType[config.Problems](err)
-	return ok || errors.Is(err, errConfig)
 }
 
 // paths says where things are for this command line.
@@ -178,16 +166,11 @@ func (c *cli) paths() (config.Paths, error) {
 // loadConfig reads the configuration; a file that was not named and does not
 // exist is an empty one.
 func (c *cli) loadConfig(p config.Paths) (*config.Config, error) {
-	cfg, err := config.Load(p.Config)
-	switch {
-	case err == nil:
-		return cfg, nil
-	case errors.Is(err, fs.ErrNotExist) && !p.ConfigGiven:
-		return config.Parse(p.Config, nil)
-	case isConfigError(err):
+	cfg, err := config.LoadOrDefault(p)
+	if err != nil {
 		return nil, &failure{exitUsage, err}
 	}
-	return nil, &failure{exitUsage, err}
+	return cfg, nil
 }
 
 // client returns a client of the running relay. The caller closes it.

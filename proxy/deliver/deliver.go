@@ -49,6 +49,8 @@ type Outbox interface {
 	Settle(id string, res upstream.Result) error
 	// Record adds a message that was never kept to the history.
 	Record(r outbox.Record) error
+	// Delivered tells that an account's live mail went out: what waits may too.
+	Delivered(account string)
 	// Join finds the entry of the same bytes and envelope whose outcome is
 	// unknown; Snapshot counts those there are.
 	Join(fingerprint string) (id string, ok bool)

@@ -38,6 +38,7 @@ func (t *transaction) finish(ctx context.Context, sp *outbox.Spool) (upstream.Re
 		return kept(ids, why(res.Err)), err
 	}
 	t.observeSent(sp, res)
+	t.d.o.Outbox.Delivered(t.account)
 	rest := t.notDelivered(res)
 	if len(rest) == 0 {
 		t.record(sp, res, "delivered")
