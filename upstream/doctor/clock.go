@@ -95,12 +95,12 @@ func (x *examination) judgeClock() {
 
 // apart says how far off this clock is.
 func (x *examination) apart(offset time.Duration) string {
-	n, unit := int64(offset.Abs()/time.Minute), sayMinutes
+	n, unit := int64(offset.Abs().Round(time.Minute)/time.Minute), sayMinutes
 	switch d := offset.Abs(); {
 	case d >= 48*time.Hour:
-		n, unit = int64(d/(24*time.Hour)), sayDays
+		n, unit = int64(d.Round(24*time.Hour)/(24*time.Hour)), sayDays
 	case d >= 2*time.Hour:
-		n, unit = int64(d/time.Hour), sayHours
+		n, unit = int64(d.Round(time.Hour)/time.Hour), sayHours
 	}
 	if offset > 0 {
 		return x.say(saySlow, n, x.say(unit))

@@ -77,7 +77,7 @@ func (x *examination) lookAtPorts(ctx context.Context) {
 		f.best = best(f.ports)
 	}
 	x.notePorts()
-	if x.smtp.best != nil && x.smtp.best.spoke() {
+	if p := x.smtp.best; p != nil && (p.spoke() || p.greeting != "") {
 		x.identify(ctx, x.smtp.best)
 	}
 	x.noteTLS()
