@@ -29,6 +29,8 @@ func TestWindow(t *testing.T) {
 			{"sleep", h.r.Resumed, 1},
 			{"a clock that ran back", func() { h.skew.Add(int64(-time.Hour)) }, 1},
 			{"a clock that was set forward", func() { h.skew.Add(int64(2 * time.Hour)) }, 1},
+			{"later", func() { time.Sleep(4 * time.Minute) }, 0},
+			{"a clock that ran back, but not behind the login", func() { h.skew.Add(int64(-2 * time.Minute)) }, 1},
 			{"a provider that forgot", h.p.ForgetRelay, 1},
 			{"nothing", func() {}, 0},
 		} {
@@ -276,6 +278,24 @@ func TestWrongPOPPassword(t *testing.T) {
 		h.mustSend()
 		if s := h.r.Status("home"); s.State != StateReady || s.LastError != nil {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A refused password counts also when nobody waits for the login any more.
+func TestWrongPOPPasswordAlone(t *testing.T) {
+	o := pbs(lab.PBS{})
+	o.Faults = []lab.Fault{{Phase: upstream.PhasePOPPass, Kind: lab.Stall}}
+	in(t, o, func(h *house) {
+		h.pass.Store("wrong")
+		x := h.live()
+		time.Sleep(10 * time.Second)
+		x.Cancel()
+		<-x.Done()
+		h.p.Release()
+		time.Sleep(time.Second)
+		if res := h.send(); res.Err == nil || res.Err.Class != upstream.ClassPOPCredentialsRejected || h.p.Stats().POPFailures != 1 {
+			t.Errorf("%+v, %d tries", res.Err, h.p.Stats().POPFailures)
 		}
 	})
 }

@@ -407,8 +407,6 @@ func (x *exchange) endReply(a answer, r upstream.Reply) {
 			return
 		}
 		x.endRefused(x.c.refused(upstream.PhaseData, r))
-	case good && x.none():
-		x.stop(x.rcptErr)
 	case good && a.raw.extra():
 		// More replies than commands: this one may have been meant for another
 		// command, and what it says about the message is not certain.

@@ -116,6 +116,11 @@ func refusals() []transaction {
 			want:   "550 5.1.1 no such user", phase: upstream.PhaseRcpt, kind: upstream.KindMessage,
 		},
 		{
+			name: "the only recipient refused, and the message taken for nobody", to: []string{addrA}, flight: true,
+			server: join(greeted(full...), mailCmd, rcptA, chunk, letterB, yes, "S: 550 5.1.1 no such user", queued),
+			want:   "550 5.1.1 no such user", phase: upstream.PhaseRcpt, kind: upstream.KindMessage,
+		},
+		{
 			name: "the only recipient refused, and DATA with it", to: []string{addrA},
 			server: join(greeted("PIPELINING"), mailCmd, rcptA, "C: DATA", yes, "S: 450 4.2.1 later", "S: 554 no valid recipients"),
 			want:   "450 4.2.1 later", phase: upstream.PhaseRcpt,
