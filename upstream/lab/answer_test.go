@@ -56,3 +56,23 @@ func TestAnswerTellsWhetherTheReplyLeft(t *testing.T) {
 		})
 	}
 }
+
+// TestChunkUnderAFault: a provider that refuses a chunk out of turn still reads
+// it; its octets are no commands.
+func TestChunkUnderAFault(t *testing.T) {
+	t.Parallel()
+	p := Run(t, Options{Rules: Rules{Open: true}, Faults: []Fault{{Phase: upstream.PhaseData, Kind: WrongReply, Text: "451 4.3.0 later", Attempt: 1}}})
+	c := smtpTo(t, p)
+	c.cmd("EHLO x", "250")
+	c.write(chunked.write + "RSET\r\n")
+	for _, want := range []string{"250", "250", "451", "250"} {
+		c.want(want)
+	}
+	c.write(chunked.write)
+	for range 3 {
+		c.want("250")
+	}
+	if n := len(p.Messages()); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}

@@ -269,6 +269,10 @@ func (s *smtpSession) bdat(args string) error {
 	var err error
 	if s.tx.body == nil && !s.tx.failed {
 		err = s.step(upstream.PhaseData, func() error { return s.chunk(n, last) })
+		if err == nil && s.tx.body == nil && !s.tx.failed { // a fault answered; the octets come all the same
+			s.tx.failed = true
+			err = s.readChunk(&body{keep: -1, sum: sha256.New()}, n)
+		}
 	} else {
 		err = s.chunk(n, last)
 	}
