@@ -172,7 +172,11 @@ func (a *account) park(l *line) {
 	a.mu.Unlock()
 	if !a.r.goIfOpen(func() { a.keep(ctx, l) }) {
 		cancel()
-		l.close()
+		if a.forget(l) {
+			l.close()
+		} else {
+			l.parked <- net.ErrClosed // for whoever took it
+		}
 	}
 	if old != nil && !a.r.goIfOpen(func() {
 		if old.take() {
