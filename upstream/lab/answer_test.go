@@ -76,3 +76,21 @@ func TestChunkUnderAFault(t *testing.T) {
 		t.Errorf("%d messages, want 1", n)
 	}
 }
+
+// TestRefusedMessageIsOver: a fault that refuses a whole message leaves nothing
+// of it to the next one.
+func TestRefusedMessageIsOver(t *testing.T) {
+	t.Parallel()
+	p := Run(t, Options{Rules: Rules{Open: true}, Faults: []Fault{{Phase: upstream.PhaseDataEnd, Kind: WrongReply, Text: "451 4.3.0 later", Attempt: 1}}})
+	c := smtpTo(t, p)
+	c.cmd("EHLO x", "250")
+	for _, want := range []string{"451", "250"} {
+		c.write(chunked.write)
+		c.want("250")
+		c.want("250")
+		c.want(want)
+	}
+	if m := p.Messages(); len(m) != 1 || string(m[0].Data) != message || len(m[0].Envelope.Recipients) != 1 {
+		t.Errorf("%+v", m)
+	}
+}

@@ -200,7 +200,7 @@ func (s *smtpSession) data() error {
 		return err
 	}
 	s.show(true, "<"+strconv.FormatInt(s.tx.body.size, 10)+" octets>")
-	return s.step(upstream.PhaseDataEnd, func() error { return s.accept(false) })
+	return s.end(false)
 }
 
 // bodyFault returns the fault that strikes within the body, if the one in hand
@@ -279,7 +279,7 @@ func (s *smtpSession) bdat(args string) error {
 	if err != nil || !last || s.tx.failed {
 		return err
 	}
-	return s.step(upstream.PhaseDataEnd, func() error { return s.accept(true) })
+	return s.end(true)
 }
 
 // chunk reads one chunk; all but a good last one are answered here.
@@ -334,11 +334,17 @@ func (s *smtpSession) readChunk(b *body, n int64) error {
 	return nil
 }
 
-// accept records the message, or refuses it for its size, and ends the
-// transaction.
+// end answers a message that has come, and ends the transaction whatever the
+// answer is (RFC 5321 section 4.1.1.4).
+func (s *smtpSession) end(chunked bool) error {
+	err := s.step(upstream.PhaseDataEnd, func() error { return s.accept(chunked) })
+	s.tx = transaction{}
+	return err
+}
+
+// accept records the message, or refuses it for its size.
 func (s *smtpSession) accept(chunked bool) error {
 	b, tx := s.tx.body, s.tx
-	defer func() { s.tx = transaction{} }()
 	if l := s.limits(); l.Size > 0 && b.size > l.Size {
 		s.refuse(WordSize)
 		return nil
