@@ -66,12 +66,18 @@ func (c *cli) runRelay(ctx context.Context, logLevel string) error {
 	// The signals are caught before anything starts, so that none is missed.
 	ctx, unstop := signal.NotifyContext(ctx, stopSignals...)
 	defer unstop()
+	ctx, quit := context.WithCancel(ctx) // a client of the control API may end it too
+	defer quit()
+	ready, err := activated(os.Getenv, os.Getpid())
+	if err != nil {
+		return err
+	}
 	hup := make(chan os.Signal, 1)
 	if len(reloadSignals) > 0 {
 		signal.Notify(hup, reloadSignals...)
 		defer signal.Stop(hup)
 	}
-	d, err := startDaemon(cfg, daemonOptions{Paths: p, Lang: c.language(cfg.Language), Log: log})
+	d, err := startDaemon(cfg, daemonOptions{Paths: p, Lang: c.language(cfg.Language), Log: log, Ready: ready, Stop: quit})
 	if err != nil {
 		return err
 	}

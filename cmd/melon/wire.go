@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,7 @@ type daemon struct {
 	config  *config.Holder
 	router  atomic.Pointer[route.Router] // of config
 	secrets *auth.Secrets
+	ready   []net.Listener // by the system; smtp owns them
 	watcher *network.Watcher
 	relay   *relay.Relay
 	outbox  *outbox.Outbox
@@ -59,13 +61,17 @@ type daemonOptions struct {
 	Dialer *dial.Dialer
 	// Secrets; nil: the system's.
 	Secrets *auth.Secrets
+	// Ready are listeners that the system opened for Melon (see activation.go).
+	Ready []net.Listener
+	// Stop ends the program when a client asks for it; nil: none may.
+	Stop func()
 }
 
 // startDaemon builds and starts every part. Stop ends it. After an error
 // nothing is left running.
 func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	d := &daemon{
-		paths: o.Paths, lang: o.Lang, log: o.Log, secrets: o.Secrets,
+		paths: o.Paths, lang: o.Lang, log: o.Log, secrets: o.Secrets, ready: o.Ready,
 		journal: control.NewJournal(time.Now), config: config.NewHolder(cfg),
 	}
 	d.router.Store(route.New(cfg))
@@ -95,7 +101,7 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the control socket: %w", err)
 	}
-	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox, d.relay.Clear}, Journal: d.journal, Log: d.log})
+	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox, d.relay.Clear}, Journal: d.journal, Stop: o.Stop, Log: d.log})
 	d.events.Go(d.followNetwork)
 	d.smtp.Start()
 	return d, nil
@@ -136,7 +142,7 @@ func (d *daemon) startProxy(cfg *config.Config) (err error) {
 		return err
 	}
 	d.deliver = deliver.New(deliver.Options{
-		Relay: relayAdapter{d.relay}, Outbox: d.outbox,
+		Relay: relayAdapter{d.relay, d.begins}, Outbox: d.outbox,
 		Settings: func() deliver.Settings {
 			return deliver.Settings{
 				Config: d.config.Config(), Router: d.router.Load(),
@@ -155,7 +161,7 @@ func (d *daemon) smtpOptions(cfg *config.Config) smtpin.Options {
 		Handler: d.deliver,
 		Listen: smtpin.Listen{
 			SMTP: cfg.Listen.SMTP, SMTPS: cfg.Listen.SMTPS, StartTLS: cfg.Listen.StartTLS,
-			CertFile: cfg.Listen.TLS.Cert, KeyFile: cfg.Listen.TLS.Key, StateDir: d.paths.State,
+			CertFile: cfg.Listen.TLS.Cert, KeyFile: cfg.Listen.TLS.Key, StateDir: d.paths.State, Ready: d.ready,
 		},
 		Login:   smtpin.Login{Mode: smtpin.LoginMode(cfg.Listen.Login), Password: d.localPassword},
 		Allow:   smtpin.Allow(cfg.Listen.Allow),
@@ -283,6 +289,12 @@ func (d *daemon) setProblems(p ...string) {
 	d.problems = p
 }
 
+// begins notes that a live message is on its way: who follows the events asks for
+// the status then.
+func (d *daemon) begins(account string) {
+	d.journal.Add(api.Event{Kind: "account", Account: account, Text: "sending"})
+}
+
 // localPassword is the password that apps log in with, "" when none is set.
 func (d *daemon) localPassword(ctx context.Context) (string, error) {
 	ref := d.config.Config().Listen.Password
@@ -303,9 +315,13 @@ func outboxSettings(cfg *config.Config, lang string) outbox.Settings {
 }
 
 // relayAdapter gives deliver the relay in the words it asks for.
-type relayAdapter struct{ *relay.Relay }
+type relayAdapter struct {
+	*relay.Relay
+	begins func(account string) // is told of each transaction
+}
 
 func (r relayAdapter) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope) deliver.Upstream {
+	defer func() { r.begins(accounts[0].Name) }()
 	return upstreamAdapter{r.Relay.Begin(ctx, accounts, env, relay.BeginOptions{Live: true})}
 }
 

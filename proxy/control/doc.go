@@ -13,6 +13,7 @@
 //	GET  /v1/events?since=N         text/event-stream of api.Event
 //	POST /v1/pause, /v1/resume, /v1/reload
 //	POST /v1/open                   api.Open -> api.Link; on the socket alone
+//	POST /v1/stop                   ends the relay, as SIGTERM does; on the socket alone
 //
 // A client reads the status first, then follows the events since Status.Event:
 // it misses nothing. Every answer that is not 2xx is an api.Problem.

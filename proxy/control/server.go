@@ -53,12 +53,13 @@ type Opener interface {
 	OpenLink(page string) (string, error)
 }
 
-// Options is what a Server is made of; all but Opener and Log are needed.
+// Options is what a Server is made of; all but Opener, Stop and Log are needed.
 type Options struct {
 	Daemon  Daemon
 	Outbox  Outbox
 	Journal *Journal
 	Opener  Opener // nil: POST /v1/open is not found
+	Stop    func() // ends the relay, soon; nil: POST /v1/stop is not found
 	Log     *slog.Logger
 }
 
@@ -163,6 +164,9 @@ func handler(o Options, socket bool) http.Handler {
 	})
 	if socket && o.Opener != nil {
 		post("/open", s.open)
+	}
+	if socket && o.Stop != nil {
+		post("/stop", func(*http.Request) (any, error) { o.Stop(); return struct{}{}, nil })
 	}
 	mux.HandleFunc("GET /v1/outbox/{id}/message", s.message)
 	mux.HandleFunc("GET /v1/events", s.events)

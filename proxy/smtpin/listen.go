@@ -67,6 +67,13 @@ func (s *Server) bind(wants []want, mode LoginMode) (doors []*door, err error) {
 		}
 		doors = append(doors, d)
 	}
+	for _, d := range without(s.given, doors) {
+		if d.remote && mode != LoginRequired {
+			return nil, fmt.Errorf("the listener %s, which was opened for Melon, can be reached from other machines; that needs "+
+				"listen.login: required and listen.password", d.asked)
+		}
+		doors = append(doors, d)
+	}
 	if len(doors) == 0 {
 		return nil, errors.New("listen.smtp: there is no address to listen on")
 	}
@@ -75,12 +82,29 @@ func (s *Server) bind(wants []want, mode LoginMode) (doors []*door, err error) {
 
 // doorFor returns the door that is open already for an address, or nil.
 func (s *Server) doorFor(w want) *door {
-	for _, d := range s.doors {
+	for _, d := range append(s.doors[:len(s.doors):len(s.doors)], s.given...) {
 		if d.kind == w.kind && d.asked == w.addr {
 			return d
 		}
 	}
 	return nil
+}
+
+// readyDoors are the doors that others opened. One that is wanted has the name
+// it is wanted by.
+func readyDoors(l Listen) []*door {
+	var out []*door
+	for _, ln := range l.Ready {
+		bound := addrPort(ln.Addr())
+		d := &door{kind: "smtp", asked: ln.Addr().String(), remote: !bound.Addr().IsLoopback(), ln: ln}
+		for _, w := range wanted(l) {
+			if _, addr, err := parseListen(w.addr); err == nil && addr == bound {
+				d.kind, d.asked = w.kind, w.addr
+			}
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 func closeDoors(doors []*door) {

@@ -28,6 +28,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows
 	doors   []*door
+	given   []*door // those of Listen.Ready, which stay open to the end
 	started bool
 	down    bool // Shutdown began
 	killed  bool // and ran out of patience
@@ -64,7 +65,9 @@ func New(o Options) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.given = readyDoors(o.Listen)
 	if err := s.Reload(o); err != nil {
+		closeDoors(s.given)
 		s.cancel()
 		return nil, err
 	}

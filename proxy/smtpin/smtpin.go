@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -135,6 +136,10 @@ type Listen struct {
 	CertFile string // PEM certificate chain; "" makes an own one in StateDir
 	KeyFile  string
 	StateDir string // where the own certificate is kept; 0700 or made so
+	// Ready are plain listeners that were opened for the Server, which owns
+	// them from New on. One whose address is in SMTP stands for it; the others
+	// are served as well, under the same conditions.
+	Ready []net.Listener
 }
 
 // Login is how an app logs in to Melon.

@@ -111,6 +111,11 @@ func (c *Client) Open(ctx context.Context, page string) (string, error) {
 	return l.URL, c.call(ctx, http.MethodPost, "/open", api.Open{Page: page}, &l)
 }
 
+// Stop ends the relay, as SIGTERM does. What waits is kept.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/stop", struct{}{}, nil)
+}
+
 // ClearAccount ends an account's attention.
 func (c *Client) ClearAccount(ctx context.Context, name string) error {
 	return c.call(ctx, http.MethodPost, "/accounts/"+url.PathEscape(name)+"/clear", struct{}{}, nil)
