@@ -11,7 +11,7 @@ func TestRealApps(t *testing.T) {
 	t.Parallel()
 	pbs := startProvider(t, providerOptions{domain: "pbs.example", pbs: true, noTLS: true})
 	sasl := startProvider(t, providerOptions{domain: "sasl.example", authOnlyTLS: true})
-	m := startMelon(t, pbs.popBeforeSMTP("pbs", "taro"), sasl.authenticated("sasl", "taro", "auto"))
+	m := startMelon(t, live, pbs.popBeforeSMTP("pbs", "taro"), sasl.authenticated("sasl", "taro", "auto"))
 	wantRefused(t, direct(within(t), pbs, "127.0.0.1", "hanako@elsewhere.example"))
 	wantRefused(t, direct(within(t), sasl, "127.0.0.1", "hanako@elsewhere.example"))
 	t.Run("sends", func(t *testing.T) {

@@ -126,7 +126,7 @@ func (a app) run(t testing.TB, m *melon, from, to, login string) []byte {
 	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC",
 		"EMAIL=" + from, "GIT_CONFIG_NOSYSTEM=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir), "TERM=dumb"}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", a.name, err, out)
+		t.Fatalf("%s (package %s): %v\n%s", a.name, a.pkg, err, out)
 	}
 	return tap.message(t)
 }

@@ -18,7 +18,7 @@ const password = "himitsu 99%"
 const dovecotConf = `log_path = /dev/stderr
 protocols = pop3
 listen = %[1]s
-ssl = yes
+ssl = %[7]s
 ssl_cert = </etc/ssl/cert.pem
 ssl_key = </etc/ssl/key.pem
 disable_plaintext_auth = %[4]s
@@ -89,10 +89,11 @@ func (p *provider) startDovecot(t testing.TB, o providerOptions) {
 	}
 	if o.tokens != "" {
 		mechanisms, oauth = mechanisms+" xoauth2 oauthbearer", oauthConf
-		p.write(t, "etc/dovecot/oauth2.conf", 0o644, "tokeninfo_url = "+o.tokens+"?access_token=\nusername_attribute = email\nactive_attribute =\n")
+		p.write(t, "etc/dovecot/oauth2.conf", 0o644, "tokeninfo_url = "+o.tokens+"?access_token=\nusername_attribute = email\nactive_attribute = active\nactive_value = yes\n")
 	}
-	disable := map[bool]string{true: "yes", false: "no"}[o.authOnlyTLS]
-	p.write(t, "etc/dovecot/dovecot.conf", 0o644, fmt.Sprintf(dovecotConf, p.host, p.pop, p.pops, disable, mechanisms, oauth))
+	yesNo := map[bool]string{true: "yes", false: "no"}
+	p.write(t, "etc/dovecot/dovecot.conf", 0o644,
+		fmt.Sprintf(dovecotConf, p.host, p.pop, p.pops, yesNo[o.authOnlyTLS], mechanisms, oauth, yesNo[!o.noTLS]))
 	var users strings.Builder
 	for _, u := range p.users {
 		fmt.Fprintf(&users, "%s:%s::::::\n", u, password)

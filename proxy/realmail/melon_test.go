@@ -27,10 +27,16 @@ type melon struct {
 	addr string // host:port of its SMTP listener
 }
 
-// startMelon runs Melon with those accounts, each as account writes it. It
-// passes mail on or says why not: nothing is kept for later, as a test wants to
-// hear of every failure at once. The log has the protocol, for those that fail.
-func startMelon(t testing.TB, accounts ...string) *melon {
+// The values of `delivery` that the tests use: live is the default; with pass
+// nothing is kept for later, so that every failure is heard of at once.
+const (
+	live = "live"
+	pass = "pass"
+)
+
+// startMelon runs Melon with those accounts, each as account writes it, until
+// the test ends. The log has the protocol, for when the test fails.
+func startMelon(t testing.TB, delivery string, accounts ...string) *melon {
 	t.Helper()
 	binary, err := melonBinary()
 	if err != nil {
@@ -38,12 +44,12 @@ func startMelon(t testing.TB, accounts ...string) *melon {
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
-	text := "listen: {smtp: [\"127.0.0.1:0\"]}\ncontrol: {web: off}\ndelivery: pass\naccounts:\n" + strings.Join(accounts, "")
+	text := "listen: {smtp: [\"127.0.0.1:0\"]}\ncontrol: {web: off}\ndelivery: " + delivery + "\naccounts:\n" + strings.Join(accounts, "")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "run", "--config", config, "--state", filepath.Join(dir, "state"), "--log-level", "trace")
-	cmd.Env = append(os.Environ(), "MELON_REALMAIL_PASSWORD="+password)
+	cmd.Env = append(os.Environ(), "MELON_REALMAIL_PASSWORD="+password, "MELON_REALMAIL_TOKEN="+token, "MELON_REALMAIL_WRONG=not the password")
 	m := &melon{daemon: startDaemon(t, "melon", cmd, newJournal())}
 	line := m.waitFor(t, "listening smtp ")
 	m.waitFor(t, "ready")
@@ -51,13 +57,14 @@ func startMelon(t testing.TB, accounts ...string) *melon {
 	return m
 }
 
-// account writes the settings of an account at p. extra are more settings, each
-// "name: value".
+// account writes the settings of an account at p. extra are more settings, each "name: value" or empty.
 func (p *provider) account(name, user string, extra ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s:\n    address: %s@%s\n    username: %s\n    password: {env: MELON_REALMAIL_PASSWORD}\n    trust: {ca: %s}\n", name, user, p.domain, user, p.ca)
 	for _, line := range extra {
-		fmt.Fprintf(&b, "    %s\n", line)
+		if line != "" {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
 	}
 	return b.String()
 }
@@ -71,6 +78,12 @@ func (p *provider) popBeforeSMTP(name, user string) string {
 		fmt.Sprintf("smtp: {host: %s, port: %d, security: none}", p.host, p.smtp),
 		fmt.Sprintf("pop: {host: %s, port: %d, security: none}", p.host, p.pop),
 		fmt.Sprintf("pop_before_smtp: {window: %s}", window))
+}
+
+// secret makes the account read another secret, of those that startMelon gives
+// to Melon.
+func secret(account, name string) string {
+	return strings.Replace(account, "{env: MELON_REALMAIL_PASSWORD}", "{env: "+name+"}", 1)
 }
 
 // authenticated is the account of somebody whose provider has SMTP AUTH and

@@ -16,7 +16,7 @@ import (
 type providerOptions struct {
 	domain      string
 	pbs         bool   // POP before SMTP, no SMTP AUTH; else SMTP AUTH
-	noTLS       bool   // SMTP without STARTTLS
+	noTLS       bool   // no STARTTLS, no STLS
 	authOnlyTLS bool   // no password in clear, by POP3 or SMTP
 	mechanisms  string // of Dovecot; "" is passwordMechanisms
 	tokens      string // URL of the token service; "" for no OAuth 2.0
@@ -27,7 +27,7 @@ type providerOptions struct {
 type provider struct {
 	domain string
 	host   string // 127.x.y.z
-	smtp   int    // with STARTTLS unless noTLS
+	smtp   int    // with STARTTLS unless noTLS, as pop with STLS
 	smtps  int
 	pop    int
 	pops   int
