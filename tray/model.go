@@ -94,8 +94,8 @@ type Preset struct {
 // Presets are the providers that the menu offers. "Other" follows them.
 func Presets() []Preset {
 	return []Preset{
-		{"gmail", "Gmail"}, {"outlook", "Outlook.com"}, {"microsoft365", "Microsoft 365"}, {"icloud", "iCloud"},
-		{"yahoo", "Yahoo Mail"}, {"yahoo-japan", "Yahoo! JAPAN"}, {"fastmail", "Fastmail"}, {"gmx", "GMX"},
+		{"gmail", "Gmail"}, {"outlook", "Outlook.com"}, {"microsoft-365", "Microsoft 365"}, {"icloud", "iCloud"},
+		{"yahoo", "Yahoo"}, {"yahoo-japan", "Yahoo! JAPAN"}, {"fastmail", "Fastmail"}, {"gmx", "GMX"},
 	}
 }
 
@@ -130,7 +130,7 @@ func Build(k Known) View {
 		Item{ID: "send", Label: w.sendNow, Disabled: !up || s.Paused || s.Outbox.Waiting+s.Outbox.Attention == 0, Action: Action{Kind: ActSendNow}},
 		Item{ID: "pause", Label: pause, Disabled: !up, Action: pauseAction},
 		Item{Separator: true, ID: "-3"},
-		Item{ID: "doctor", Label: w.doctor, Action: pageOr("doctor", "doctor")},
+		Item{ID: "doctor", Label: w.doctor, Action: pageOr("why", "doctor")},
 		Item{ID: "activity", Label: w.activity, Disabled: !up, Action: pageOr("activity", "log", "-f")},
 		Item{ID: "autostart", Label: w.autostart, Checkable: true, Disabled: k.Autostart == nil,
 			Checked: k.Autostart != nil && *k.Autostart, Action: autostartAction(k.Autostart)},
@@ -224,7 +224,7 @@ func accountItems(k Known, w *words) []Item {
 		items = append(items, accountItem(i, a, k, w))
 	}
 	return append(items, Item{ID: "accounts", Label: fmt.Sprintf(w.moreAccounts, max(0, len(accounts)-Slots)),
-		Hidden: len(accounts) <= Slots, Action: pageOr("accounts", "account", "list")})
+		Hidden: len(accounts) <= Slots, Action: pageOr("account", "account", "list")})
 }
 
 // accountItem is one slot; a is nil for an unused one.
@@ -243,7 +243,7 @@ func accountItem(slot int, a *api.Account, k Known, w *words) Item {
 	if a.RelayOpenUntil != nil && a.RelayOpenUntil.After(k.Now) {
 		state += " " + fmt.Sprintf(w.openUntil, a.RelayOpenUntil.Local().Format("15:04"))
 	}
-	test := Item{ID: id("/test"), Label: w.test, Action: Action{Kind: ActPage, Page: "accounts/" + a.Name, Command: []string{"account", "test", a.Name}}}
+	test := Item{ID: id("/test"), Label: w.test, Action: Action{Kind: ActPage, Page: "account/" + a.Name, Command: []string{"account", "test", a.Name}}}
 	if signIn(a) {
 		test.Label, test.Action = w.login, Action{Kind: ActCommand, Command: []string{"login", a.Name}}
 	}
@@ -253,7 +253,7 @@ func accountItem(slot int, a *api.Account, k Known, w *words) Item {
 		{ID: id("/advice"), Label: label(advice), Disabled: true, Hidden: advice == ""},
 		{ID: id("/retry"), Label: w.retry, Hidden: a.State != api.AccountAttention, Action: Action{Kind: ActRetry, Account: a.Name}},
 		test,
-		{ID: id("/edit"), Label: w.edit, Action: Action{Kind: ActPage, Page: "accounts/" + a.Name, Command: []string{"account", "show", a.Name}}},
+		{ID: id("/edit"), Label: w.edit, Action: Action{Kind: ActPage, Page: "account/" + a.Name + "/edit", Command: []string{"account", "show", a.Name}}},
 		{ID: id("/default"), Label: w.makeDefault, Checkable: true, Checked: a.Default, Disabled: a.Default,
 			Action: Action{Kind: ActRun, Command: []string{"account", "default", a.Name}}},
 	}}
@@ -286,10 +286,10 @@ func addItems(w *words) []Item {
 	var items []Item
 	for _, p := range Presets() {
 		items = append(items, Item{ID: ID("add/" + p.ID), Label: p.Name,
-			Action: Action{Kind: ActPage, Page: "add?provider=" + p.ID, Command: []string{"account", "add"}}})
+			Action: Action{Kind: ActPage, Page: "account/add?provider=" + p.ID, Command: []string{"account", "add"}}})
 	}
 	return append(items, Item{ID: "add/other", Label: w.other,
-		Action: Action{Kind: ActPage, Page: "add", Command: []string{"account", "add"}}})
+		Action: Action{Kind: ActPage, Page: "account/add", Command: []string{"account", "add"}}})
 }
 
 func autostartAction(on *bool) Action {
