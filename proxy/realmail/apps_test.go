@@ -53,7 +53,7 @@ var apps = []app{
 		return withInput(t, cmd, m.file)
 	}},
 	{name: "mutt", program: "mutt", pkg: "mutt", send: func(t testing.TB, m mail) *exec.Cmd {
-		write(t, m.dir, "muttrc", "set smtp_url=\"smtp://"+m.host+":"+m.port+"/\" from=\""+m.from+"\" use_envelope_from=yes copy=no"+
+		write(t, m.dir, "muttrc", "set tmpdir=\""+m.dir+"\" smtp_url=\"smtp://"+m.host+":"+m.port+"/\" from=\""+m.from+"\" use_envelope_from=yes copy=no"+
 			" charset=utf-8 send_charset=utf-8 ssl_starttls=no ssl_force_tls=no allow_8bit=yes\n")
 		body := write(t, m.dir, "body", text)
 		cmd := exec.Command("mutt", "-n", "-F", filepath.Join(m.dir, "muttrc"), "-s", "テスト", "-a", body, "--", m.to)
@@ -124,7 +124,7 @@ func (a app) run(t testing.TB, m *melon, from, to, login string) []byte {
 	})
 	cmd.Dir = dir
 	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC",
-		"EMAIL=" + from, "GIT_CONFIG_NOSYSTEM=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir), "TERM=dumb"}
+		"EMAIL=" + from, "GIT_CONFIG_NOSYSTEM=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir), "TMPDIR=" + dir, "TERM=dumb"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s (package %s): %v\n%s", a.name, a.pkg, err, out)
 	}
