@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"melon/upstream/discover"
+)
+
+// shownProvider is a row of the table of providers as a report.
+type shownProvider struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Domains []string     `json:"domains"`
+	MX      []string     `json:"mx,omitempty"`
+	SMTP    *shownServer `json:"smtp"` // null: the provider has no SMTP
+	POP     *shownServer `json:"pop"`
+	Login   []string     `json:"login"`
+	OAuth   string       `json:"oauth,omitempty"`
+	User    string       `json:"username"` // address, local, dotted or ask
+	Note    string       `json:"note,omitempty"`
+}
+
+func showProvider(p discover.Provider) shownProvider {
+	s := shownProvider{ID: p.ID, Name: p.Name, Domains: p.Domains, MX: p.MX, OAuth: p.OAuth, User: p.User, Note: p.Note, Login: []string{}}
+	if p.Domains == nil {
+		s.Domains = []string{}
+	}
+	if p.SMTP.Host != "" {
+		smtp := showServer(p.SMTP)
+		s.SMTP = &smtp
+	}
+	if p.POP.Host != "" {
+		pop := showServer(p.POP)
+		s.POP = &pop
+	}
+	for _, l := range p.Logins {
+		s.Login = append(s.Login, string(l))
+	}
+	return s
+}
+
+func (c *cli) providerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "provider",
+		Short: "the providers that Melon knows by itself",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	list := &cobra.Command{Use: "list", Short: "list the providers", Args: cobra.NoArgs}
+	listJSON := jsonFlag(list)
+	list.RunE = c.do(func(*cobra.Command, []string) error {
+		var all []shownProvider
+		for _, p := range discover.Providers() {
+			all = append(all, showProvider(p))
+		}
+		if *listJSON {
+			return c.printJSON(all)
+		}
+		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tNAME\tLOGIN")
+		for _, p := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", p.ID, p.Name, strings.Join(p.Login, ", "))
+		}
+		return w.Flush()
+	})
+	show := &cobra.Command{Use: "show ID|DOMAIN", Short: "show what Melon knows of one provider", Args: cobra.ExactArgs(1)}
+	showJSON := jsonFlag(show)
+	show.RunE = c.do(func(_ *cobra.Command, args []string) error {
+		p, ok := discover.Find(args[0][strings.LastIndexByte(args[0], '@')+1:])
+		if !ok {
+			return fmt.Errorf("%q is not in the table; melon provider list shows it. Other providers are found by: melon account add ADDRESS", args[0])
+		}
+		if *showJSON {
+			return c.printJSON(showProvider(p))
+		}
+		fmt.Fprintf(c.stdout, "%s (%s)\n%s", p.Name, p.ID, describeCandidate(candidateOf(p)))
+		if p.SMTP.Host == "" {
+			fmt.Fprintf(c.stdout, "  note       %s\n", p.Note)
+		}
+		if len(p.Domains) > 0 {
+			fmt.Fprintf(c.stdout, "  addresses  %s\n", strings.Join(p.Domains, ", "))
+		}
+		if len(p.MX) > 0 {
+			fmt.Fprintf(c.stdout, "  own domains hosted there (MX below): %s\n", strings.Join(p.MX, ", "))
+		}
+		return nil
+	})
+	cmd.AddCommand(list, show)
+	return cmd
+}
