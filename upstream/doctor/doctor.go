@@ -211,7 +211,10 @@ func (x *examination) report() Report {
 		Advice:  x.advice(class), Checks: x.checks,
 	}
 	if class == upstream.ClassOK && x.o.Account.SMTP.Host == "" {
-		r.Summary = x.say(sayNoAccount)
+		r.Summary = x.say(sayNoAccountUnsure)
+		if x.portal.answered {
+			r.Summary = x.say(sayNoAccount)
+		}
 	}
 	slices.SortStableFunc(r.Checks, func(a, b Check) int { return rank(a.Name) - rank(b.Name) })
 	return r

@@ -166,6 +166,7 @@ func TestNetworkAlone(t *testing.T) {
 		want  upstream.Class
 	}{
 		"fine":   {func(c *clinic) {}, upstream.ClassOK},
+		"names":  {func(c *clinic) { c.names.known = nil }, upstream.ClassDNSFailure},
 		"portal": {func(c *clinic) { c.portal = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(511) } }, upstream.ClassCaptivePortal},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,9 @@ type loginFinding struct {
 	opened   bool // it was shut before the POP login and open after it
 	popAddr  netip.Addr
 	smtpAddr netip.Addr
+
+	token    string // OAuth 2.0 access token, fetched once before all
+	tokenErr error
 }
 
 // retryPauses are the waits before another try after a POP login: some servers
@@ -46,6 +49,9 @@ func (x *examination) logIn(ctx context.Context) {
 		x.note(checkSMTPLogin, StatusSkip, now, reason)
 		x.note(checkRelay, StatusSkip, now, reason)
 		return
+	}
+	if !a.OAuth.IsZero() && x.o.Tokens != nil {
+		l.token, l.tokenErr = x.o.Tokens.Token(ctx, a)
 	}
 	pin := dial.NewPin(a.SMTP.Host)
 	if a.POP.Host != "" {
@@ -236,7 +242,7 @@ func (x *examination) credentials(ctx context.Context, m auth.Mechanism) (auth.C
 	switch {
 	case m == auth.External:
 	case m.OAuth() && !a.OAuth.IsZero() && x.o.Tokens != nil:
-		cred.Token, err = x.o.Tokens.Token(ctx, a)
+		cred.Token, err = x.login.token, x.login.tokenErr
 	case m.OAuth():
 		cred.Token, err = x.o.Secrets.Get(ctx, a.Password)
 	default:

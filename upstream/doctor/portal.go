@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +16,7 @@ import (
 )
 
 const (
-	probeTime    = 8 * time.Second
+	probeTime    = 6 * time.Second
 	probeConnect = 3 * time.Second // for one address
 	maxProbeBody = 16 << 10
 )
@@ -25,6 +26,7 @@ type portalFinding struct {
 	found    bool
 	page     string // where to sign in, "" when it is not told
 	answered bool   // the probe's own server answered: names and port 80 work
+	nameless bool   // its name could not be looked up
 }
 
 // lookForPortal makes the probe, and reads the announcement beside it.
@@ -53,6 +55,8 @@ func (x *examination) probe(ctx context.Context) {
 	}
 	res, body, err := x.get(ctx, address, "")
 	if err != nil {
+		var dns *net.DNSError
+		x.portal.nameless = errors.As(err, &dns)
 		x.note(checkPortal, StatusWarn, start, x.say(sayProbeSilent, hostOf(address), x.reason(err)))
 		return
 	}

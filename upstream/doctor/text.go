@@ -138,9 +138,10 @@ var (
 	sayAddressSame    = phrase{"POP and SMTP leave by the same address, %s.", "POPとSMTPは同じアドレス（%s）から出ています。"}
 	sayAddressDiffers = phrase{"POP leaves by %s and SMTP by %s; a relay that opens by the POP login may stay shut.", "POPは %s、SMTPは %s から出ており、POPログインで送信が許可されないことがあります。"}
 
-	sayNoAccount  = phrase{"The network looks fine; no account is set up yet.", "ネットワークに問題は見つかりません。アカウントはまだ設定されていません。"}
-	sayAddAccount = phrase{"Add an account with: melon account add ADDRESS", "アカウントを追加してください: melon account add ADDRESS"}
-	sayWebmail    = phrase{"If it is urgent, send the mail from your provider's webmail page.", "お急ぎの場合は、プロバイダーのウェブメールからお送りください。"}
+	sayNoAccount       = phrase{"The network looks fine; no account is set up yet.", "ネットワークに問題は見つかりません。アカウントはまだ設定されていません。"}
+	sayNoAccountUnsure = phrase{"Nothing speaks against the network; no account is set up yet.", "ネットワークの問題は見当たりません。アカウントはまだ設定されていません。"}
+	sayAddAccount      = phrase{"Add an account with: melon account add ADDRESS", "アカウントを追加してください: melon account add ADDRESS"}
+	sayWebmail         = phrase{"If it is urgent, send the mail from your provider's webmail page.", "お急ぎの場合は、プロバイダーのウェブメールからお送りください。"}
 
 	adviseSignIn = phrase{"Open %s in your browser and sign in there.", "ブラウザーで %s を開き、手続きをしてください。"}
 	adviseClock  = phrase{"Set this computer's clock: it is %s.", "パソコンの時計を合わせてください（%s）。"}

@@ -34,6 +34,8 @@ func (x *examination) networkVerdict() upstream.Class {
 		return upstream.ClassOffline
 	case x.portal.found:
 		return upstream.ClassCaptivePortal
+	case x.portal.nameless:
+		return upstream.ClassDNSFailure
 	}
 	return upstream.ClassOK
 }
