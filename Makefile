@@ -6,6 +6,9 @@
 #   make cross      build for linux, darwin and windows, amd64 and arm64
 #   make bench      figures beside what a person would run instead
 #   make fuzz       every fuzz target for FUZZTIME each (default 1m)
+#   make crash      kill it CRASH_KILLS times (200) under load, count the messages
+#   make chaos      everything goes wrong for DURATION (10m); a ledger must balance
+#   make soak       steady traffic for DURATION (10m); nothing may grow
 
 GO       ?= go
 FUZZTIME ?= 1m
@@ -54,3 +57,20 @@ bench:
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
+
+.PHONY: crash chaos soak
+
+CRASH_KILLS ?= 200
+DURATION    ?= 10m
+
+# The long runs of proxy/chaos; SEED= repeats one.
+LONG = MELON_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v ./proxy/chaos
+
+crash:
+	CRASH_KILLS=$(CRASH_KILLS) $(LONG) -tags crash -run '^TestCrash$$'
+
+chaos:
+	DURATION=$(DURATION) $(LONG) -tags chaos -run '^TestChaos$$'
+
+soak:
+	DURATION=$(DURATION) $(LONG) -tags soak -run '^TestSoak$$'
