@@ -102,6 +102,12 @@ func (c *cli) examine(ctx context.Context, args []string, f doctorFlags) error {
 		}
 		accounts = []upstream.Account{a}
 	}
+	_, domain, _ := strings.Cut(f.to, "@")
+	for _, a := range accounts {
+		if _, own, _ := strings.Cut(a.Address, "@"); strings.EqualFold(own, domain) {
+			return &failure{exitUsage, fmt.Errorf("--to %s: a provider always takes mail to its own addresses; name one at another provider than %s", f.to, a.Address)}
+		}
+	}
 	lang := c.language(cfg.Language)
 	if len(accounts) == 0 {
 		fmt.Fprintln(c.stderr, "melon: no account is set up yet, so only the network is looked at; add one with: melon account add ADDRESS")

@@ -109,6 +109,15 @@ func TestDoctorWithoutAccounts(t *testing.T) {
 	}
 }
 
+func TestDoctorWantsAnOutsideAddress(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, "")
+	h.write(accountYAML(h, lab.Run(t, lab.Options{}), ""))
+	if _, errs, status := h.run("doctor", "--probe", "off", "--to", "hanako@Provider-A.example"); status != exitUsage || !strings.Contains(errs, "another provider") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
 // TestDoctorAsksTheRelay makes no login to an account whose password the relay
 // knows to be refused, whether it runs or did.
 func TestDoctorAsksTheRelay(t *testing.T) {

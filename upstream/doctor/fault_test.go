@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"melon/upstream"
+	"melon/upstream/auth"
 	"melon/upstream/lab"
 	"melon/upstream/network"
 )
@@ -25,16 +26,36 @@ func clear(r lab.Rules) lab.Options {
 	return lab.Options{Rules: r, SMTP: lab.SMTP{Without: []string{"STARTTLS", "AUTH"}}, POP: lab.POP{Without: []string{"STLS"}}}
 }
 
-// TestNetworkFaults has a verdict for each fault between the laptop and the
-// provider.
+// faultCase is a fault, the verdict for it, and the check that shows it.
+type faultCase struct {
+	lab   lab.Options
+	spoil func(c *clinic)
+	want  upstream.Class
+	check string
+	part  string
+}
+
+func runFaults(t *testing.T, cases map[string]faultCase) {
+	t.Helper()
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			examine(t, tc.lab, func(c *clinic) {
+				tc.spoil(c)
+				r := c.want(tc.want)
+				status := StatusFail
+				if tc.check == "vpn" || strings.HasPrefix(tc.part, "1") {
+					status = StatusWarn // no fault by itself
+				}
+				c.check(r, tc.check, status, tc.part)
+			})
+		})
+	}
+}
+
+// TestNetworkFaults has a verdict for each fault of the network before a server is
+// reached.
 func TestNetworkFaults(t *testing.T) {
-	for name, tc := range map[string]struct {
-		lab   lab.Options
-		spoil func(c *clinic)
-		want  upstream.Class
-		check string
-		part  string
-	}{
+	runFaults(t, map[string]faultCase{
 		"offline": {spoil: func(c *clinic) {
 			c.net.SetDown(true)
 			c.names.err = errors.New("network is unreachable")
@@ -69,6 +90,12 @@ func TestNetworkFaults(t *testing.T) {
 		"one address for every name": {spoil: func(c *clinic) {
 			c.names.known, c.names.others = nil, []string{"203.0.113.9"}
 		}, want: upstream.ClassDNSHijacked, check: "dns-honest", part: "203.0.113.9"},
+	})
+}
+
+// TestPortFaults has a verdict for each fault of the way to the server's ports.
+func TestPortFaults(t *testing.T) {
+	runFaults(t, map[string]faultCase{
 		"dropped port": {spoil: func(c *clinic) {
 			c.net.Block(587, true)
 		}, want: upstream.ClassPortBlocked, check: "smtp-587", part: "did not answer"},
@@ -97,19 +124,7 @@ func TestNetworkFaults(t *testing.T) {
 			spoil: func(c *clinic) {}, want: upstream.ClassSMTPIntercepted, check: "smtp-587"},
 		"plain text on the TLS port": {lab: lab.Options{Faults: []lab.Fault{{Phase: lab.PhaseTLS, Kind: lab.PlainTLS}}},
 			spoil: func(c *clinic) { c.opts.Account.SMTP.Port = 465 }, want: upstream.ClassSMTPIntercepted, check: "smtp-465"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			examine(t, tc.lab, func(c *clinic) {
-				tc.spoil(c)
-				r := c.want(tc.want)
-				status := StatusFail
-				if tc.check == "vpn" || strings.HasPrefix(tc.part, "1") {
-					status = StatusWarn // no fault by itself
-				}
-				c.check(r, tc.check, status, tc.part)
-			})
-		})
-	}
+	})
 }
 
 // stranger is the hotel's own server on a port of the provider's address.
@@ -133,6 +148,16 @@ func stranger(c *clinic, addr, greeting, rcpt string) {
 				fmt.Fprintf(conn, "%s\r\n", answer)
 			}
 		}
+	})
+}
+
+// TestBlottedOut is a firewall that writes over the keywords it does not like.
+func TestBlottedOut(t *testing.T) {
+	o := lab.Options{Faults: []lab.Fault{{Phase: upstream.PhaseEHLO, Kind: lab.WrongReply,
+		Text: "250-mail.provider-a.example\n250-PIPELINING\n250 XXXXXXXA"}}}
+	examine(t, o, func(c *clinic) {
+		r := c.want(upstream.ClassStartTLSStripped)
+		c.check(r, "starttls", StatusFail, "taken it away")
 	})
 }
 
@@ -409,6 +434,16 @@ func TestAttention(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMissingSecret names a secret that is not there, though no login is made.
+func TestMissingSecret(t *testing.T) {
+	examine(t, lab.Options{}, func(c *clinic) {
+		c.opts.Attention = &upstream.Error{Class: upstream.ClassCredentialsRejected}
+		c.opts.Secrets = &auth.Secrets{LookupEnv: func(string) (string, bool) { return "", false }}
+		r := c.want(upstream.ClassCredentialsRejected)
+		c.check(r, "login-smtp", StatusFail, "environment")
+	})
 }
 
 // TestAnnounced is a portal that DHCP announces (RFC 8910) and that says what is

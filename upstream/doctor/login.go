@@ -31,6 +31,9 @@ type loginFinding struct {
 	tokenErr error
 }
 
+// maxSettle bounds the account's own pause after a POP login.
+const maxSettle = 3 * time.Second
+
 // retryPauses are the waits before another try after a POP login: some servers
 // need a moment before it counts.
 func retryPauses() []time.Duration { return []time.Duration{0, time.Second, 2 * time.Second} }
@@ -42,12 +45,7 @@ func retryPauses() []time.Duration { return []time.Duration{0, time.Second, 2 * 
 func (x *examination) logIn(ctx context.Context) {
 	a, l := x.o.Account, &x.login
 	if reason := x.whyNot(); reason != "" {
-		now := time.Now()
-		if a.POP.Host != "" {
-			x.note(checkPOPLogin, StatusSkip, now, reason)
-		}
-		x.note(checkSMTPLogin, StatusSkip, now, reason)
-		x.note(checkRelay, StatusSkip, now, reason)
+		x.noteUntried(ctx, reason)
 		return
 	}
 	if !a.OAuth.IsZero() && x.o.Tokens != nil {
@@ -77,25 +75,50 @@ func (x *examination) logIn(ctx context.Context) {
 		}
 		tries = retryPauses()
 	}
-	for i, pause := range tries {
-		if i == 0 {
-			pause = max(pause, min(a.PopBeforeSMTP.Settle, 3*time.Second))
-		}
-		if wait(ctx, pause) != nil {
-			break
-		}
-		before := t
-		t = x.try(ctx, pin)
-		l.opened = t.open && l.popDone && (before != nil || i > 0)
-		if !t.refusedRelay() {
-			break
-		}
-	}
+	t = x.tryAgain(ctx, pin, t, tries)
 	x.noteTrial(t)
 	if a.POP.Host != "" && !l.popNeed && (l.smtp == nil || !l.smtp.Class.StopsAttempts()) {
 		session = x.logInByPOP(ctx, pin, StatusWarn)
 	}
 	x.noteAddresses()
+}
+
+// tryAgain makes another try after each pause, as long as the relay is refused. t
+// is the one before, or nil.
+func (x *examination) tryAgain(ctx context.Context, pin *dial.Pin, t *trial, pauses []time.Duration) *trial {
+	for i, pause := range pauses {
+		if i == 0 {
+			pause = max(pause, min(x.o.Account.PopBeforeSMTP.Settle, maxSettle))
+		}
+		if wait(ctx, pause) != nil {
+			break
+		}
+		again := t != nil
+		t = x.try(ctx, pin)
+		x.login.opened = t.open && x.login.popDone && again
+		if !t.refusedRelay() {
+			break
+		}
+	}
+	return t
+}
+
+// noteUntried writes down that no login is made. A secret that is not there is
+// told all the same: fetching it is no login.
+func (x *examination) noteUntried(ctx context.Context, reason string) {
+	now, a := time.Now(), x.o.Account
+	if a.POP.Host != "" {
+		x.note(checkPOPLogin, StatusSkip, now, reason)
+	}
+	status, why := StatusSkip, reason
+	if x.login.held != nil && a.OAuth.IsZero() && !a.Password.IsZero() {
+		if _, err := x.o.Secrets.Get(ctx, a.Password); err != nil {
+			x.login.held = x.stamp(upstream.AsError(err, upstream.PhaseAuth), a.SMTP.Host)
+			status, why = StatusFail, x.sayFault(x.login.held)
+		}
+	}
+	x.note(checkSMTPLogin, status, now, why)
+	x.note(checkRelay, StatusSkip, now, reason)
 }
 
 // whyNot says why no login is made, or "".
@@ -106,11 +129,22 @@ func (x *examination) whyNot() string {
 		return x.say(sayNotReached)
 	case p.strange:
 		return x.say(sayNoPassword, shown(p.name))
-	case a != nil && a.Class.StopsAttempts() && !x.o.Force:
+	case a != nil && refusedPassword(a.Class) && !x.o.Force:
 		x.login.held = a
 		return x.say(sayHeld)
 	}
 	return ""
+}
+
+// refusedPassword reports whether a refusal is of a kind that another login with
+// the same secret makes worse.
+func refusedPassword(c upstream.Class) bool {
+	switch c {
+	case upstream.ClassCredentialsRejected, upstream.ClassPOPCredentialsRejected,
+		upstream.ClassAppPasswordOrOAuthRequired, upstream.ClassAccountDisabledOrLocked:
+		return true
+	}
+	return false
 }
 
 // wait waits, or returns the context's error.
@@ -195,8 +229,6 @@ func (x *examination) noteTrial(t *trial) {
 	}
 	l.smtp, l.relay, l.open, l.smtpAddr = t.fault, t.refused, t.open, t.local
 	switch {
-	case t.fault != nil && t.fault.Phase == upstream.PhaseAuth:
-		x.note(checkSMTPLogin, StatusFail, t.start, x.sayFault(t.fault))
 	case t.fault != nil:
 		x.note(checkSMTPLogin, StatusFail, t.start, x.sayFault(t.fault))
 	case t.auth == noAuth:

@@ -176,6 +176,9 @@ func (x *examination) examine(ctx context.Context, p *port) {
 			p.fault = x.stripped(p)
 		}
 	}
+	if p.masked && !p.offered && p.fault == nil && p.server.Security != upstream.SecurityNone {
+		p.fault = x.stripped(p) // what is blotted out is no keyword of the server's
+	}
 	if s, on := conn.TLS(); on {
 		p.tls = &s
 		p.proven = !x.o.Account.Trust.Insecure
