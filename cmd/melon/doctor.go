@@ -165,10 +165,7 @@ func (c *cli) reports(ctx context.Context, p config.Paths, cfg *config.Config, a
 		}
 		tokens := auth.NewOAuth(auth.OAuthOptions{
 			Secrets: secrets, LockDir: p.State, Timeout: 6 * time.Second,
-			Store: secrets.TokenStore(func(name string) upstream.SecretRef {
-				a, _ := cfg.Account(name)
-				return auth.TokenRef(a, p.State)
-			}),
+			Store: tokenStore(secrets, p.State, cfg.Account),
 		})
 		defer tokens.Close()
 		o.Tokens = tokens
