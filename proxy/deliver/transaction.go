@@ -26,6 +26,7 @@ type transaction struct {
 	mode    config.Delivery
 
 	rcpts    []*recipient  // that were answered 250
+	expected []expected    // that live was asked about ahead of Rcpt
 	live     Upstream      // nil until an account was certain, and in queue mode
 	account  string        // the account of live
 	patience time.Duration // what is left of it
@@ -87,7 +88,7 @@ func (t *transaction) carry(ctx context.Context, r *recipient) *upstream.Error {
 		return nil
 	}
 	first := !t.anyLive()
-	r.verdict = t.live.Rcpt(r.Recipient)
+	r.verdict = t.ask(r.Recipient)
 	if first && !closed(r.verdict.Done()) {
 		return nil
 	}
@@ -120,6 +121,7 @@ func (t *transaction) refuses(err *upstream.Error) *upstream.Error {
 
 // Data takes the content and decides.
 func (t *transaction) Data(ctx context.Context, body io.Reader) (upstream.Reply, error) {
+	t.forgetExpected()
 	if err := t.firstRefusal(ctx); err != nil {
 		t.stop()
 		t.observeRefusal(err)

@@ -24,6 +24,7 @@ type session struct {
 	tx       Transaction // not nil in stateMail and stateData
 	env      upstream.Envelope
 	asked    int // recipients that were asked for, refused ones too
+	ahead    int // recipients that were announced and are yet to be asked for
 }
 
 // state is how far the transaction is.
@@ -88,7 +89,7 @@ func (s *session) Mail(_ string, opts *smtp.MailOptions) (err error) {
 		s.env = upstream.Envelope{}
 		return err
 	}
-	s.tx, s.state, s.asked = tx, stateMail, 0
+	s.tx, s.state, s.asked, s.ahead = tx, stateMail, 0, 0
 	s.c.setBusy(true)
 	return nil
 }
@@ -143,6 +144,7 @@ func (s *session) Rcpt(_ string, opts *smtp.RcptOptions) (err error) {
 		rc.Notify = append(rc.Notify, string(n))
 	}
 	s.asked++
+	s.announce(rc)
 	if err := s.tx.Rcpt(s.c.ctx, rc); err != nil {
 		return s.fail(err)
 	}
