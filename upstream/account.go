@@ -26,7 +26,7 @@ type Account struct {
 	EnvelopeFromAccount bool
 	Fallback            []string // names of accounts to try when this one cannot be reached
 	OAuth               OAuth
-	// Connections bounds how many SMTP connections the outbox may use at once; 0 means 1.
+	// Connections bounds how many SMTP connections the outbox may use at once, 1 to 8; 0 means 1.
 	Connections int
 }
 

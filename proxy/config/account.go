@@ -11,6 +11,10 @@ import (
 // maxAccounts keeps checks that compare all with all short.
 const maxAccounts = 500
 
+// maxConnections bounds an account's connections; providers that allow more are
+// few.
+const maxConnections = 8
+
 // draft is an account as it was read, with what its checks need to point at
 // the right place.
 type draft struct {
@@ -72,6 +76,7 @@ func (d *decoder) account(n *yaml.Node, a *draft) {
 		{"envelope_from", oneOf(d, &envelope, p+".envelope_from", "keep", "account")},
 		{"fallback", values(d, &a.Fallback, p+".fallback", "[other]", asIs)},
 		{"oauth", func(n *yaml.Node) { a.oauth = d.oauthClient(n, p+".oauth", a) }},
+		{"connections", d.number(&a.Connections, p+".connections", 1, maxConnections)},
 	})
 	a.EnvelopeFromAccount = envelope == "account"
 }

@@ -55,7 +55,7 @@ func TestWhole(t *testing.T) {
 				CA: filepath.Join(dir, "ca.pem"), Pins: []string{"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
 				ServerName: "a_b.例え.example", LegacyTLS: true,
 			},
-			AllowPlaintext: true, EnvelopeFromAccount: true, Fallback: []string{"other"},
+			AllowPlaintext: true, EnvelopeFromAccount: true, Fallback: []string{"other"}, Connections: 8,
 		}, {
 			Name: "other", Address: "jiro@[192.0.2.1]", Username: "jiro@[192.0.2.1]",
 			Password: upstream.SecretRef{File: filepath.Join(home, "secret")}, Auth: upstream.AuthAuto,

@@ -68,6 +68,7 @@ func accountFields(a upstream.Account) []Field {
 		add("envelope_from", "account", nil)
 	}
 	add("fallback", a.Fallback, nil)
+	add("connections", a.Connections, nil)
 	add("oauth.provider", a.OAuth.Provider, nil)
 	add("oauth.client_id", a.OAuth.ClientID, nil)
 	add("oauth.client_secret", a.OAuth.ClientSecret, nil)

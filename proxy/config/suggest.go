@@ -40,7 +40,7 @@ func belongs(key, what string) string {
 		}
 	case "level":
 		return "under log:"
-	case "address", "senders", "username", "password", "auth", "fallback", "oauth":
+	case "address", "senders", "username", "password", "auth", "fallback", "connections", "oauth":
 		if top {
 			return "under accounts: NAME:"
 		}
