@@ -52,7 +52,7 @@ func (f *failure) Unwrap() error { return f.err }
 // execute runs one command line and returns the exit status.
 func (c *cli) execute(ctx context.Context, args []string) int {
 	root := c.root()
-	root.SetArgs(protectReplies(args))
+	root.SetArgs(protectSendmail(protectReplies(args)))
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
@@ -131,6 +131,7 @@ Start with:  melon demo            see it work, with nothing set up
 	root.AddCommand(
 		c.runCommand(), c.demoCommand(), c.statusCommand(), c.outboxCommand(), c.logCommand(),
 		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.configCommand(), c.versionCommand(),
+		c.sendmailCommand(),
 	)
 	return root
 }

@@ -8,5 +8,5 @@ import (
 
 func main() {
 	c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-	os.Exit(c.execute(context.Background(), os.Args[1:]))
+	os.Exit(c.execute(context.Background(), asNamed(os.Args)))
 }

@@ -30,7 +30,7 @@ const asMelon = "MELON_TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asMelon) != "" {
 		c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-		os.Exit(c.execute(context.Background(), os.Args[1:]))
+		os.Exit(c.execute(context.Background(), asNamed(os.Args)))
 	}
 	os.Exit(m.Run())
 }

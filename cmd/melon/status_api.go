@@ -42,6 +42,7 @@ func (d *daemon) Status() api.Status {
 	d.mu.Lock()
 	s.Problems = append(s.Problems, d.problems...)
 	d.mu.Unlock()
+	s.Problems = append(s.Problems, d.drops.problems()...)
 	for _, p := range d.outbox.Problems() {
 		s.Problems = append(s.Problems, p.Sentence)
 	}

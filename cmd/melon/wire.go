@@ -44,6 +44,7 @@ type daemon struct {
 	relay   *relay.Relay
 	outbox  *outbox.Outbox
 	deliver *deliver.Deliverer
+	drops   dropBox // what sendmail left
 	smtp    *smtpin.Server
 	control *control.Server
 
@@ -101,7 +102,8 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the control socket: %w", err)
 	}
-	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox, d.relay.Clear}, Journal: d.journal, Stop: o.Stop, Log: d.log})
+	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox, d.relay.Clear}, Journal: d.journal, Stop: o.Stop, Collect: d.Collect, Log: d.log})
+	d.events.Go(d.collectAtStart) // after the control API listens: see tellDropped
 	d.events.Go(d.followNetwork)
 	d.smtp.Start()
 	return d, nil

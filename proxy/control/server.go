@@ -53,13 +53,17 @@ type Opener interface {
 	OpenLink(page string) (string, error)
 }
 
-// Options is what a Server is made of; all but Opener, Stop and Log are needed.
+// Options is what a Server is made of; all but Opener, Collect, Stop and Log are
+// needed.
 type Options struct {
 	Daemon  Daemon
 	Outbox  Outbox
 	Journal *Journal
 	Opener  Opener // nil: POST /v1/open is not found
 	Stop    func() // ends the relay, soon; nil: POST /v1/stop is not found
+	// Collect takes in what sendmail left while nothing was running; nil: POST
+	// /v1/collect is not found.
+	Collect func(context.Context) error
 	Log     *slog.Logger
 }
 
@@ -167,6 +171,9 @@ func handler(o Options, socket bool) http.Handler {
 	}
 	if socket && o.Stop != nil {
 		post("/stop", func(*http.Request) (any, error) { o.Stop(); return struct{}{}, nil })
+	}
+	if socket && o.Collect != nil {
+		post("/collect", func(r *http.Request) (any, error) { return struct{}{}, o.Collect(r.Context()) })
 	}
 	mux.HandleFunc("GET /v1/outbox/{id}/message", s.message)
 	mux.HandleFunc("GET /v1/events", s.events)

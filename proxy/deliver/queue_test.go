@@ -14,7 +14,7 @@ import (
 // `delivery` says, and each recipient's account has its entry.
 func TestQueueKeepsAtOnce(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, twoAccounts, func(*fakeTx) { t.Error("a provider was asked") })
+	b := newBench(t, testConfig+"default: home\n", func(*fakeTx) { t.Error("a provider was asked") })
 	env := upstream.Envelope{From: "taro@provider-a.example", Recipients: []upstream.Recipient{
 		{Address: "hanako@elsewhere.example", Notify: []string{"NEVER"}}, {Address: "boss@work.example"},
 	}}
@@ -42,7 +42,7 @@ func TestQueueKeepsAtOnce(t *testing.T) {
 // TestQueueKeepsWithoutAnAccount: a message that no account claims waits.
 func TestQueueKeepsWithoutAnAccount(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, strings.ReplaceAll(twoAccounts, "default: home", ""), func(*fakeTx) { t.Error("a provider was asked") })
+	b := newBench(t, testConfig, func(*fakeTx) { t.Error("a provider was asked") })
 	env := upstream.Envelope{From: "x@nobody.example", Recipients: []upstream.Recipient{{Address: "hanako@elsewhere.example"}}}
 	r, err := b.d.Queue(t.Context(), env, strings.NewReader("Subject: x\n\nx\n"))
 	wantKept(t, r, err)
@@ -54,7 +54,7 @@ func TestQueueKeepsWithoutAnAccount(t *testing.T) {
 // TestQueueOfATornMessageKeepsNothing: half a message is none.
 func TestQueueOfATornMessageKeepsNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, twoAccounts, func(*fakeTx) {})
+	b := newBench(t, testConfig+"default: home\n", func(*fakeTx) {})
 	env := upstream.Envelope{Recipients: []upstream.Recipient{{Address: "hanako@elsewhere.example"}}}
 	torn := io.MultiReader(strings.NewReader("Subject: x\n\nhalf"), errReader{io.ErrUnexpectedEOF})
 	if _, err := b.d.Queue(t.Context(), env, torn); !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -105,6 +105,11 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/reload", struct{}{}, nil)
 }
 
+// Collect makes the daemon take in what sendmail left in the drop directory.
+func (c *Client) Collect(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/collect", struct{}{}, nil)
+}
+
 // Open returns a link that opens a page of the web page once, within a minute.
 func (c *Client) Open(ctx context.Context, page string) (string, error) {
 	var l api.Link

@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"melon/proxy/config"
+	"melon/proxy/control/api"
+	"melon/proxy/route"
+)
+
+// maxMessageHeader bounds the header of a message, in octets.
+const maxMessageHeader = 4 << 20
+
+// lines reads a message line by line, however its lines end, to the end of
+// the input or, unless dots are ignored, a line with a single dot.
+type lines struct {
+	in         *bufio.Reader
+	ignoreDots bool
+	inLine     bool // the last piece did not end its line
+	done       bool
+}
+
+// next returns the next piece of a line without its end, and whether the line
+// ends with it. A line is cut into pieces only when it is longer than the
+// reader's buffer. The piece is good until the next call.
+func (l *lines) next() (piece []byte, eol bool, err error) {
+	if l.done {
+		return nil, false, io.EOF
+	}
+	piece, err = l.in.ReadSlice('\n')
+	switch {
+	case err == nil:
+		piece = piece[:len(piece)-1]
+		piece = bytes.TrimSuffix(piece, []byte("\r"))
+		eol = true
+	case errors.Is(err, bufio.ErrBufferFull):
+		if piece[len(piece)-1] == '\r' { // perhaps half of a line end
+			if uerr := l.in.UnreadByte(); uerr == nil {
+				piece = piece[:len(piece)-1]
+			}
+		}
+		err = nil
+	case errors.Is(err, io.EOF) && len(piece) > 0:
+		piece = bytes.TrimSuffix(piece, []byte("\r"))
+		eol, l.done, err = true, true, nil // a last line without its end
+	default:
+		return nil, false, err
+	}
+	if !l.inLine && eol && !l.ignoreDots && string(piece) == "." {
+		l.done = true
+		return nil, false, io.EOF
+	}
+	l.inLine = !eol
+	return piece, eol, nil
+}
+
+// headerField is one field, its raw lines joined by CRLF and without the last.
+type headerField struct {
+	name string // as written
+	raw  []byte
+}
+
+func (f headerField) is(name string) bool { return strings.EqualFold(f.name, name) }
+
+// value is the unfolded value.
+func (f headerField) value() string {
+	_, v, _ := bytes.Cut(f.raw, []byte(":"))
+	return string(bytes.ReplaceAll(v, []byte("\r\n"), nil))
+}
+
+// readFields reads the header. A line that cannot be a header's begins the
+// body, also without an empty line in between; it is returned.
+func readFields(l *lines) (header []headerField, body []byte, err error) {
+	size := 0
+	for {
+		line, err := readLine(l)
+		if size += len(line); size > maxMessageHeader {
+			return nil, nil, &failure{exDataErr, errors.New("the message's header is too long")}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return header, nil, nil
+		case err != nil:
+			return nil, nil, err
+		case len(line) == 0:
+			return header, nil, nil
+		case len(header) == 0 && bytes.HasPrefix(line, []byte("From ")): // a mailbox file's separator
+			continue
+		case len(header) > 0 && (line[0] == ' ' || line[0] == '\t'):
+			last := &header[len(header)-1]
+			last.raw = append(append(last.raw, "\r\n"...), line...)
+			continue
+		}
+		name, ok := fieldName(line)
+		if !ok {
+			return header, line, nil
+		}
+		header = append(header, headerField{name, line})
+	}
+}
+
+// readLine returns a whole line, which the caller keeps.
+func readLine(l *lines) (line []byte, err error) {
+	for {
+		piece, eol, err := l.next()
+		if err != nil {
+			return nil, err
+		}
+		line = append(line, piece...)
+		if eol || len(line) > maxMessageHeader {
+			return line, nil
+		}
+	}
+}
+
+// fieldName returns the name of the field that a line begins (RFC 5322 section
+// 3.6.8; blanks before the colon are its obsolete syntax).
+func fieldName(line []byte) (string, bool) {
+	name, _, ok := bytes.Cut(line, []byte(":"))
+	name = bytes.TrimRight(name, " \t")
+	bad := func(r rune) bool { return r <= ' ' || r > '~' }
+	return string(name), ok && len(name) > 0 && bytes.IndexFunc(name, bad) < 0
+}
+
+// recipients are the command line's and, with -t, the header's, each once.
+func recipients(o sendmailOptions, header []headerField) ([]string, error) {
+	var all []string
+	add := func(list string) error {
+		some, err := addressList(list)
+		if err != nil {
+			return err
+		}
+		for _, a := range some {
+			if !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+		return nil
+	}
+	for _, a := range o.to {
+		if err := add(a); err != nil {
+			return nil, &failure{exDataErr, err}
+		}
+	}
+	if o.fromHeader {
+		for _, f := range recipientFields(header) {
+			if err := add(f.value()); err != nil {
+				return nil, &failure{exDataErr, fmt.Errorf("header %s: %w", f.name, err)}
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, &failure{exUsage, errors.New("sendmail: the message names no recipient")}
+	}
+	return all, nil
+}
+
+// recipientFields returns the fields that name recipients: those of a resent
+// message (RFC 5322 section 3.6.6) if it is one.
+func recipientFields(header []headerField) []headerField {
+	var first, resent []headerField
+	for _, f := range header {
+		switch strings.ToLower(f.name) {
+		case "to", "cc", "bcc":
+			first = append(first, f)
+		case "resent-to", "resent-cc", "resent-bcc":
+			resent = append(resent, f)
+		}
+	}
+	if len(resent) > 0 {
+		return resent
+	}
+	return first
+}
+
+// person is who sends from this machine: the accounts and the user's own name.
+type person struct {
+	cfg      *config.Config
+	accounts []api.Account // of the running relay, when the file cannot be read
+	login    string        // user@host
+}
+
+// thisPerson finds out who sends. A configuration that cannot be read stops no
+// mail: the running relay knows its accounts.
+func (c *cli) thisPerson(p config.Paths, r *runningRelay) person {
+	who := person{cfg: config.Defaults(), login: "nobody@localhost"}
+	if cfg, err := config.LoadOrDefault(p); err == nil {
+		who.cfg = cfg
+	} else if r == nil {
+		fmt.Fprintln(c.stderr, err)
+	}
+	if r != nil {
+		who.accounts = r.status.Accounts
+	}
+	if u, err := user.Current(); err == nil {
+		if host, err := os.Hostname(); err == nil {
+			who.login = u.Username[strings.LastIndexByte(u.Username, '\\')+1:] + "@" + host
+		}
+	}
+	return who
+}
+
+// mailbox is the address of the default account, or of the only one, or "".
+func (w person) mailbox() string {
+	all := w.accounts
+	def := w.cfg.Default
+	if len(w.cfg.Accounts) > 0 {
+		all = nil
+		for _, a := range w.cfg.Accounts {
+			all = append(all, api.Account{Name: a.Name, Address: a.Address, Default: a.Name == def})
+		}
+	}
+	for _, a := range all {
+		if a.Default || len(all) == 1 {
+			return a.Address
+		}
+	}
+	return ""
+}
+
+// sender is the envelope sender.
+func (w person) sender(o sendmailOptions, header []headerField) (string, error) {
+	mailbox := w.mailbox()
+	if o.sender != nil {
+		given, err := addressList(*o.sender)
+		switch {
+		case err != nil || len(given) > 1:
+			return "", &failure{exUsage, fmt.Errorf("sendmail: -f %q cannot be read as an address", clip(*o.sender))}
+		case len(given) == 0:
+			return "", nil
+		case strings.Contains(given[0], "@"):
+			return given[0], nil
+		}
+	} else {
+		router := route.New(w.cfg)
+		from := route.HeaderFrom(joinHeader(header))
+		for _, f := range from {
+			for _, a := range w.cfg.Accounts {
+				if router.Owns(a.Name, f) {
+					return f, nil
+				}
+			}
+		}
+		if mailbox == "" && len(from) > 0 {
+			return from[0], nil
+		}
+	}
+	if mailbox == "" {
+		return w.login, nil
+	}
+	return mailbox, nil
+}
+
+// local gives a name without a domain a mailbox.
+func (w person) local(to []string) ([]string, error) {
+	var all []string
+	for _, a := range to {
+		if !strings.Contains(a, "@") {
+			mailbox := w.mailbox()
+			if mailbox == "" {
+				return nil, &failure{exNoUser, fmt.Errorf("%s has no domain, and there is no default account whose mailbox could take it", a)}
+			}
+			a = mailbox
+		}
+		if !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+// completeHeader takes Bcc out and adds what is missing.
+func (w person) completeHeader(header []headerField, sender, name string, now time.Time) []headerField {
+	out := slices.DeleteFunc(slices.Clone(header), func(f headerField) bool { return f.is("Bcc") || f.is("Resent-Bcc") })
+	has := func(name string) bool {
+		return slices.ContainsFunc(out, func(f headerField) bool { return f.is(name) })
+	}
+	add := func(name, value string) {
+		out = append(out, headerField{name, []byte(name + ": " + value)})
+	}
+	visible := sender
+	if visible == "" {
+		visible = w.mailbox()
+	}
+	if visible == "" {
+		visible = w.login
+	}
+	if !has("From") {
+		add("From", (&mail.Address{Name: name, Address: visible}).String())
+	}
+	if !has("Date") {
+		add("Date", now.Format(time.RFC1123Z))
+	}
+	if !has("Message-ID") {
+		add("Message-ID", "<"+rand.Text()+visible[strings.LastIndexByte(visible, '@'):]+">")
+	}
+	return out
+}
+
+func joinHeader(header []headerField) []byte {
+	var b bytes.Buffer
+	for _, f := range header {
+		b.Write(f.raw)
+		b.WriteString("\r\n")
+	}
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// copyBody copies the rest of the message with CRLF line ends.
+func copyBody(w io.Writer, first []byte, l *lines) error {
+	if first != nil {
+		if _, err := w.Write(append(first, "\r\n"...)); err != nil {
+			return err
+		}
+	}
+	for {
+		piece, eol, err := l.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		if eol {
+			if _, err := w.Write([]byte("\r\n")); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,583 @@
+package main
+
+import (
+	"fmt"
+	"net/mail"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"melon/proxy/control/api"
+	"melon/upstream"
+	"melon/upstream/lab"
+)
+
+// sendmailCall is how a real program calls sendmail, and what has to come of it.
+type sendmailCall struct {
+	program string
+	args    []string
+	input   string
+	from    string   // envelope
+	to      []string // envelope
+	has     []string // each in the message that arrives
+	hasNot  []string
+	body    string // all behind the header; "" is not looked at
+}
+
+// sendmailCalls are command lines and messages as the programs make them.
+var sendmailCalls = []sendmailCall{
+	{
+		program: "git send-email",
+		args:    []string{"-i", "hanako@elsewhere.example", "list@lists.example"},
+		input: "From: Taro <taro@provider-a.example>\nTo: hanako@elsewhere.example\nCc: list@lists.example\nSubject: [PATCH] dots\n" +
+			"Date: Mon,  2 Nov 2026 10:00:00 +0900\nMessage-Id: <20261102010000.1-1-taro@provider-a.example>\nX-Mailer: git-send-email 2.39.5\n" +
+			"MIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n\nc\xc3\xa9\n---\n.\n..\n-- \n2.39.5\n\n",
+		from: "taro@provider-a.example", to: []string{"hanako@elsewhere.example", "list@lists.example"},
+		has:    []string{"Message-Id: <20261102010000.1-1-taro@provider-a.example>\r\n"},
+		hasNot: []string{"Message-ID:"},
+		body:   "c\xc3\xa9\r\n---\r\n.\r\n..\r\n-- \r\n2.39.5\r\n\r\n",
+	},
+	{
+		program: "git send-email --envelope-sender",
+		args:    []string{"-f", "taro@provider-a.example", "-i", "hanako@elsewhere.example"},
+		input:   "From: Somebody Else <else@else.example>\nTo: hanako@elsewhere.example\nSubject: x\n\nbody\n",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example"}, body: "body\r\n",
+	},
+	{
+		program: "mutt",
+		args:    []string{"-oem", "-oi", "-f", "taro@provider-a.example", "--", "hanako@elsewhere.example", "secret@elsewhere.example"},
+		input: "Date: Mon, 2 Nov 2026 10:00:00 +0900\nFrom: Taro <taro@provider-a.example>\nTo: hanako@elsewhere.example\n" +
+			"Bcc: secret@elsewhere.example\nSubject: x\nMessage-ID: <a@provider-a.example>\nUser-Agent: Mutt/2.2\n\nbody",
+		from: "taro@provider-a.example", to: []string{"hanako@elsewhere.example", "secret@elsewhere.example"},
+		hasNot: []string{"Bcc", "secret@elsewhere.example"}, body: "body\r\n",
+	},
+	{
+		program: "cron (Debian)",
+		args:    []string{"-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root"},
+		input:   "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@laptop> echo hi\nMIME-Version: 1.0\nX-Cron-Env: <SHELL=/bin/sh>\n\nhi\n.\nho\n",
+		from:    "taro@provider-a.example", to: []string{"taro@provider-a.example"},
+		has: []string{"From: root (Cron Daemon)\r\n", "Date: ", "Message-ID: <"}, body: "hi\r\n.\r\nho\r\n",
+	},
+	{
+		program: "cronie",
+		args:    []string{"-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "taro"},
+		input:   "From: \"(Cron Daemon)\" <taro>\nTo: taro\nSubject: Cron\n\nhi\n",
+		from:    "taro@provider-a.example", to: []string{"taro@provider-a.example"}, body: "hi\r\n",
+	},
+	{
+		program: "PHP mail()",
+		args:    []string{"-t", "-i"},
+		input:   "To: hanako@elsewhere.example, \"Jiro, K.\" <jiro@elsewhere.example>\nSubject: =?UTF-8?B?44Gr?=\nX-PHP-Originating-Script: 0:a.php\n\nbody\n",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example", "jiro@elsewhere.example"},
+		has: []string{"From: <taro@provider-a.example>\r\n", "X-PHP-Originating-Script: 0:a.php\r\n"}, body: "body\r\n",
+	},
+	{
+		program: "PHP mail() with a fifth argument",
+		args:    []string{"-t", "-i", "-ftaro@provider-a.example"},
+		input:   "To: hanako@elsewhere.example\r\nSubject: x\r\nFrom: taro@provider-a.example\r\nBcc: b@elsewhere.example,\r\n c@elsewhere.example\r\n\r\nbody\r\n",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example", "b@elsewhere.example", "c@elsewhere.example"},
+		hasNot: []string{"Bcc", "c@elsewhere.example"}, body: "body\r\n",
+	},
+	{
+		program: "Python, subprocess and email.message",
+		args:    []string{"-t", "-oi"},
+		input: "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: 8bit\nMIME-Version: 1.0\n" +
+			"From: taro@provider-a.example\nTo: hanako@elsewhere.example\nSubject: x\n\n\xe3\x81\xab\n",
+		from: "taro@provider-a.example", to: []string{"hanako@elsewhere.example"}, body: "\xe3\x81\xab\r\n",
+	},
+	{
+		program: "s-nail",
+		args:    []string{"-i", "-f", "taro@provider-a.example", "--", "hanako@elsewhere.example"},
+		input:   "Date: Mon, 02 Nov 2026 10:00:00 +0900\nFrom: taro@provider-a.example\nTo: hanako@elsewhere.example\nSubject: x\nMessage-ID: <b@provider-a.example>\n\nbody\n",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example"}, body: "body\r\n",
+	},
+	{
+		program: "a shell script: no header, a dot at the end",
+		args:    []string{"hanako@elsewhere.example"},
+		input:   "It is done.\n.\nnot this\n",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example"},
+		has: []string{"From: <taro@provider-a.example>\r\n"}, hasNot: []string{"not this"}, body: "It is done.\r\n",
+	},
+	{
+		program: "echo Subject: … | sendmail -F",
+		args:    []string{"-F", "太郎", "hanako@elsewhere.example"},
+		input:   "Subject: x",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example"},
+		has: []string{"From: =?utf-8?q?=E5=A4=AA=E9=83=8E?= <taro@provider-a.example>\r\n"},
+	},
+	{
+		program: "a list manager: bounces to nobody, options in one word",
+		args:    []string{"-oi", "-tf", "<>", "-N", "never", "-R", "hdrs", "-V", "id=1", "-O", "DeliveryMode=b", "-G", "-U"},
+		input:   "From: taro@provider-a.example\nTo: everybody: hanako@elsewhere.example, jiro@elsewhere.example;\nCc: undisclosed-recipients:;\n\nx\n",
+		from:    "", to: []string{"hanako@elsewhere.example", "jiro@elsewhere.example"}, body: "x\r\n",
+	},
+	{
+		program: "a resent message in a mailbox file's form",
+		args:    []string{"-t"},
+		input: "From taro Mon Nov  2 10:00:00 2026\nResent-From: taro@provider-a.example\nResent-To: jiro@elsewhere.example\n" +
+			"From: hanako@elsewhere.example\nTo: taro@provider-a.example\nSubject: x\n\nbody\n",
+		from: "taro@provider-a.example", to: []string{"jiro@elsewhere.example"}, hasNot: []string{"From taro"}, body: "body\r\n",
+	},
+	{
+		program: "long lines and bare line ends",
+		args:    []string{"-i", "hanako@elsewhere.example"},
+		input:   "Subject: x\n\n" + strings.Repeat("y", 200_000) + "\r\nz\r\n",
+		from:    "taro@provider-a.example", to: []string{"hanako@elsewhere.example"},
+		body: strings.Repeat("y", 200_000) + "\r\nz\r\n",
+	},
+}
+
+// sendmail runs melon sendmail with an input.
+func (h *home) sendmail(input string, args ...string) (stdout, stderr string, status int) {
+	h.t.Helper()
+	var out, errs strings.Builder
+	cmd := h.command(append([]string{"sendmail"}, args...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		h.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// check compares a message that arrived with what the call asked for.
+func (call sendmailCall) check(t *testing.T, got lab.Message) {
+	t.Helper()
+	var to []string
+	for _, r := range got.Envelope.Recipients {
+		to = append(to, r.Address)
+	}
+	if got.Envelope.From != call.from || !slices.Equal(to, call.to) {
+		t.Errorf("envelope <%s> → %q, want <%s> → %q", got.Envelope.From, to, call.from, call.to)
+	}
+	text := string(got.Data)
+	head, body, _ := strings.Cut(text, "\r\n\r\n")
+	for _, want := range append([]string{"From: ", "Date: ", "essage-I"}, call.has...) {
+		if !strings.Contains(head+"\r\n", want) {
+			t.Errorf("the header lacks %q:\n%s", want, head)
+		}
+	}
+	for _, no := range call.hasNot {
+		if strings.Contains(text, no) {
+			t.Errorf("%q is in the message:\n%.2000s", no, text)
+		}
+	}
+	if call.body != "" && body != call.body {
+		t.Errorf("body %.200q, want %.200q", body, call.body)
+	}
+	if strings.ContainsAny(strings.ReplaceAll(text, "\r\n", ""), "\r\n") {
+		t.Error("a line does not end in CRLF")
+	}
+	if _, err := mail.ReadMessage(strings.NewReader(text)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSendmailWithARunningRelay(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	h.start()
+	for i, call := range sendmailCalls {
+		out, errs, status := h.sendmail(call.input, call.args...)
+		if status != 0 || out != "" || errs != "" {
+			t.Fatalf("%s: status %d, %s%s", call.program, status, out, errs)
+		}
+		got := provider.Messages()
+		if len(got) != i+1 {
+			t.Fatalf("%s: %d messages arrived, want %d: sendmail waits for the verdict", call.program, len(got), i+1)
+		}
+		t.Run(call.program, func(t *testing.T) { call.check(t, got[i]) })
+	}
+}
+
+func TestSendmailWithoutARelay(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	for _, call := range sendmailCalls {
+		out, errs, status := h.sendmail(call.input, call.args...)
+		if status != 0 || out != "" || !strings.Contains(errs, "melon run") {
+			t.Fatalf("%s: status %d, %s%s", call.program, status, out, errs)
+		}
+	}
+	out, _, status := h.sendmail("", "-bp")
+	if n := strings.Count(out, "waits for melon run"); n != len(sendmailCalls) || status != exUnavailable {
+		t.Errorf("-bp: status %d, %d messages:\n%s", status, n, out)
+	}
+	p := h.start()
+	got, err := provider.Wait(wait(t), len(sendmailCalls))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, p.output())
+	}
+	for i, call := range sendmailCalls {
+		t.Run(call.program, func(t *testing.T) { call.check(t, got[i]) })
+	}
+	left, err := os.ReadDir(filepath.Join(h.state, dropDir))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the drop directory: %v, %v", left, err)
+	}
+}
+
+// TestSendmailPassesDSNOn looks at the parameters that reach the provider.
+func TestSendmailPassesDSNOn(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	args := []string{"-i", "-N", "success,delay", "-Rfull", "-V", "a b", "hanako@elsewhere.example"}
+	if _, errs, status := h.sendmail("Subject: x\n\nb\xc3\xa9\n", args...); status != 0 { // through the drop directory
+		t.Fatal(status, errs)
+	}
+	h.start()
+	if _, errs, status := h.sendmail("Subject: x\n\nb\xc3\xa9\n", args...); status != 0 {
+		t.Fatal(status, errs)
+	}
+	got, err := provider.Wait(wait(t), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range got {
+		e := m.Envelope
+		if e.Return != "FULL" || e.EnvelopeID != "a b" || e.Body != upstream.Body8BitMIME || !reflect.DeepEqual(e.Recipients[0].Notify, []string{"SUCCESS", "DELAY"}) {
+			t.Errorf("envelope %+v", e)
+		}
+	}
+}
+
+func TestSendmailSaysWhatTheProviderSays(t *testing.T) {
+	t.Parallel()
+	for text, status := range map[string]int{
+		"550 5.1.1 User unknown":                           exNoUser,
+		"550 5.1.2 Domain not found":                       exNoHost,
+		"554 5.7.1 Relay access denied":                    exNoPerm,
+		"552 5.2.2 Mailbox full":                           exUnavailable,
+		"554 5.7.1 Message rejected as spam":               exUnavailable,
+		"550 5.7.60 SMTP; Client does not have permission": exNoPerm,
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			phase := upstream.PhaseRcpt
+			if strings.Contains(text, "spam") {
+				phase = upstream.PhaseDataEnd
+			}
+			provider := lab.Run(t, lab.Options{Faults: []lab.Fault{{Phase: phase, Kind: lab.WrongReply, Text: text}}})
+			h := newHome(t, "")
+			h.write(accountYAML(h, provider, "default: home\n"))
+			h.start()
+			_, errs, got := h.sendmail("Subject: x\n\nx\n", "hanako@elsewhere.example")
+			if got != status || !strings.Contains(errs, text[10:]) {
+				t.Errorf("status %d, want %d: %s", got, status, errs)
+			}
+			if list := jsonOf[[]api.Entry](h, "outbox", "list"); len(list) != 0 {
+				t.Errorf("refused, and kept: %+v", list)
+			}
+		})
+	}
+}
+
+// TestSendmailOneRefusedRecipientStopsAll: the program still has the message
+// and knows which address it was.
+func TestSendmailOneRefusedRecipientStopsAll(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{Faults: []lab.Fault{{Phase: upstream.PhaseRcpt, Attempt: 2, Kind: lab.WrongReply, Text: "550 5.1.1 User unknown"}}})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	h.start()
+	_, errs, status := h.sendmail("Subject: x\n\nx\n", "a@elsewhere.example", "b@elsewhere.example", "c@elsewhere.example")
+	if status != exNoUser || !strings.Contains(errs, "b@elsewhere.example") || strings.Contains(errs, "a@elsewhere.example") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	if n := len(provider.Messages()); n != 0 {
+		t.Errorf("%d messages arrived", n)
+	}
+}
+
+func TestSendmailTemporaryRefusals(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{Faults: []lab.Fault{{Phase: upstream.PhaseMail, Kind: lab.WrongReply, Text: "451 4.3.0 Try later"}}})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	p := h.start()
+	if out, errs, status := h.sendmail("Subject: x\n\nx\n", "-v", "hanako@elsewhere.example"); status != 0 || !strings.Contains(out, "kept as") {
+		t.Errorf("live: status %d: %s%s", status, out, errs)
+	}
+	if out, _, status := h.sendmail("", "-bp"); status != 0 || !strings.Contains(out, "hanako@elsewhere.example") {
+		t.Errorf("-bp: status %d: %s", status, out)
+	}
+	p.stop(syscall.SIGTERM)
+	h.write(accountYAML(h, provider, "default: home\ndelivery: pass\n"))
+	h.start()
+	if _, errs, status := h.sendmail("Subject: x\n\nx\n", "hanako@elsewhere.example"); status != exTempFail || !strings.Contains(errs, "Try later") {
+		t.Errorf("pass: status %d: %s", status, errs)
+	}
+	provider.SetFaults()
+	if _, errs, status := h.sendmail("", "-q"); status != 0 {
+		t.Errorf("-q: status %d: %s", status, errs)
+	}
+	if _, err := provider.Wait(wait(t), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSendmailUsage(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, "")
+	for name, c := range map[string]struct {
+		args  []string
+		input string
+		want  int
+		words string
+	}{
+		"nobody":                {nil, "", exUsage, "no recipients"},
+		"nobody in the header":  {[]string{"-t"}, "Subject: x\n\nx\n", exUsage, "no recipient"},
+		"an unknown option":     {[]string{"-Z", "a@b.example"}, "", exUsage, "-Z"},
+		"no argument":           {[]string{"-f"}, "", exUsage, "-f"},
+		"the daemon":            {[]string{"-bd"}, "", exUsage, "melon run"},
+		"a wrong -N":            {[]string{"-N", "never,delay", "a@b.example"}, "", exUsage, "-N"},
+		"a wrong -R":            {[]string{"-R", "some", "a@b.example"}, "", exUsage, "-R"},
+		"a wrong sender":        {[]string{"-f", "a b@c", "a@b.example"}, "x\n", exUsage, "-f"},
+		"a program to pipe to":  {[]string{"|rm -rf /"}, "x\n", exDataErr, "address"},
+		"a line end":            {[]string{"a@b.example\r\nRCPT TO:c@d.example"}, "x\n", exDataErr, "address"},
+		"a header cut short":    {[]string{"-t"}, "To: \"a <b@c.example>\n\nx\n", exDataErr, "header To"},
+		"a header without end":  {[]string{"a@b.example"}, "X: " + strings.Repeat("x", maxMessageHeader+1), exDataErr, "too long"},
+		"a local name, no home": {[]string{"root"}, "x\n", exNoUser, "root"},
+	} {
+		_, errs, status := h.sendmail(c.input, c.args...)
+		if status != c.want || !strings.Contains(errs, c.words) {
+			t.Errorf("%s: status %d, want %d: %s", name, status, c.want, errs)
+		}
+	}
+	if out, _, status := h.sendmail("", "--help"); status != 0 || !strings.Contains(out, "-oi") {
+		t.Errorf("--help: %d, %s", status, out)
+	}
+	if _, _, status := h.sendmail("", "-bi"); status != 0 {
+		t.Errorf("-bi: %d", status)
+	}
+}
+
+// TestSendmailByName calls the program through a link, as the package installs
+// it, with nothing but what cron leaves in the environment.
+func TestSendmailByName(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{})
+	h := newHome(t, "")
+	h.config = filepath.Join(h.dir, ".config", "melon", "config.yaml")
+	h.state = filepath.Join(h.dir, ".local", "state", "melon")
+	if err := os.MkdirAll(filepath.Dir(h.config), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.write(accountYAML(h, provider, "default: home\n"))
+	h.start() // its socket is in the state directory
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/usr/sbin/sendmail", "/usr/lib/sendmail"} {
+		cmd := exec.CommandContext(t.Context(), exe, "-i", "-FCronDaemon", "-oem", "root")
+		cmd.Args[0] = name
+		cmd.Env = []string{asMelon + "=1", "HOME=" + h.dir, "PATH=/usr/bin:/bin", "LOGNAME=taro", "SHELL=/bin/sh"}
+		cmd.Stdin = strings.NewReader("From: root\nTo: root\nSubject: Cron\n\nx\n")
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Fatalf("%s: %v: %s", name, err, out)
+		}
+	}
+	if n := len(provider.Messages()); n != 2 {
+		t.Errorf("%d messages arrived, want 2", n)
+	}
+	for name, want := range map[string][]string{
+		"mailq": {"sendmail", "-bp", "x"}, "/usr/bin/newaliases": {"sendmail", "-bi", "x"},
+		"sendmail.exe": {"sendmail", "x"}, "/usr/bin/melon": {"x"},
+	} {
+		if got := asNamed([]string{name, "x"}); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestSendmailSMTP speaks SMTP on standard input, with and without a relay.
+func TestSendmailSMTP(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	conversation := "EHLO app\r\nMAIL FROM:<taro@provider-a.example>\r\nRCPT TO:<hanako@elsewhere.example>\r\nDATA\r\nSubject: x\r\n\r\n..\r\n.\r\nQUIT\r\n"
+	out, errs, status := h.sendmail(conversation, "-bs")
+	if status != 0 || !strings.Contains(out, "354 ") || !strings.Contains(out, "250 2.0.0 kept") || !strings.Contains(errs, "melon run") {
+		t.Errorf("without a relay: status %d: %s%s", status, out, errs)
+	}
+	h.start()
+	if _, err := provider.Wait(wait(t), 1); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, status = h.sendmail(conversation, "-bs")
+	if status != 0 || !strings.Contains(out, "250 2.0.0 Ok: queued") || errs != "" {
+		t.Errorf("with a relay: status %d: %s%s", status, out, errs)
+	}
+	got := provider.Messages()
+	if len(got) != 2 || !strings.HasSuffix(string(got[0].Data), "\r\n\r\n.\r\n") {
+		t.Errorf("arrived: %+v", got)
+	}
+}
+
+// TestCollectLeavesWhatItCannotTake: a file of a newer version, a torn one and
+// one that is none stay, status says why, and the good ones go.
+func TestCollectLeavesWhatItCannotTake(t *testing.T) {
+	t.Parallel()
+	provider := lab.Run(t, lab.Options{})
+	h := newHome(t, "")
+	h.write(accountYAML(h, provider, "default: home\n"))
+	if _, errs, status := h.sendmail("Subject: good\n\nx\n", "hanako@elsewhere.example"); status != 0 {
+		t.Fatal(errs)
+	}
+	dir := filepath.Join(h.state, dropDir)
+	bad := map[string]string{
+		"0-newer.msg": `{"melon_drop": 2, "to": [{"address": "a@b.example"}], "size": 1}` + "\nx",
+		"0-torn.msg":  `{"melon_drop": 1, "from": "taro@provider-a.example", "to": [{"address": "a@b.example"}], "size": 100}` + "\nSubject: torn\r\n\r\n",
+		"0-none.msg":  "Subject: none\r\n\r\nx\r\n",
+		"9-empty.msg": "",
+	}
+	for name, text := range bad {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.start()
+	if _, err := provider.Wait(wait(t), 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, status := h.sendmail("", "-q"); status != exTempFail || !strings.Contains(errs, "newer Melon") {
+		t.Errorf("-q: status %d: %s", status, errs)
+	}
+	s := jsonOf[api.Status](h, "status")
+	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "0-newer.msg") || s.State != api.StateAttention {
+		t.Errorf("status: %+v", s)
+	}
+	for name := range bad {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("%s is gone: %v", name, err)
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, errs, status := h.sendmail("", "-q"); status != 0 {
+		t.Errorf("-q after the repair: %d, %s", status, errs)
+	}
+	if s := jsonOf[api.Status](h, "status"); len(s.Problems) != 0 || len(provider.Messages()) != 1 {
+		t.Errorf("after the repair: %+v, %d messages", s, len(provider.Messages()))
+	}
+}
+
+// TestSendmailWithoutAnAccount: the message waits for one.
+func TestSendmailWithoutAnAccount(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, `listen: {smtp: ["127.0.0.1:0"]}`)
+	if _, errs, status := h.sendmail("From: taro@provider-a.example\nSubject: x\n\nx\n", "hanako@elsewhere.example"); status != 0 {
+		t.Fatal(errs)
+	}
+	p := h.start()
+	p.waitFor("message kept")
+	list := jsonOf[[]api.Entry](h, "outbox", "list")
+	if len(list) != 1 || list[0].Account != "" || list[0].From != "taro@provider-a.example" {
+		t.Fatalf("outbox: %+v", list)
+	}
+	provider := lab.Run(t, lab.Options{})
+	h.write(accountYAML(h, provider, "default: home\n"))
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.Wait(wait(t), 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestProtectSendmail(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"sendmail -t -f x":               "sendmail -- -t -f x",
+		"--config c --lang=en sendmail":  "--config c --lang=en sendmail --",
+		"--state sendmail run":           "--state sendmail run",
+		"explain sendmail":               "explain sendmail",
+		"--state sendmail sendmail -oi":  "--state sendmail sendmail -- -oi",
+		"-h sendmail":                    "-h sendmail",
+		"--config x sendmail -t -- a":    "--config x sendmail -- -t -- a",
+		"--config x outbox list --state": "--config x outbox list --state",
+	} {
+		if got := strings.Join(protectSendmail(strings.Fields(in)), " "); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestAddressList(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][]string{
+		"":                                   nil,
+		"a@b.example":                        {"a@b.example"},
+		" a@b.example , , c@d.example;":      {"a@b.example", "c@d.example"},
+		"root":                               {"root"},
+		"Taro Yamada <taro@a.example>":       {"taro@a.example"},
+		`"a, b <x@y>" <c@d.example>`:         {"c@d.example"},
+		`"a b"@c.example`:                    {`"a b"@c.example`},
+		"a@b.example (comment, (nested) <>)": {"a@b.example"},
+		"(c) a@[IPv6:::1]":                   {"a@[IPv6:::1]"},
+		"g: a@b.example, c <d@e.example>;, f@g.example": {"a@b.example", "d@e.example", "f@g.example"},
+		"undisclosed-recipients:;":                      nil,
+		"<@relay.example,@b.example:c@d.example>":       {"c@d.example"},
+		"<>":                               nil,
+		`"quo\"ted, x" <a@b.example>`:      {"a@b.example"},
+		"=?utf-8?q?a=2C_b?= <a@b.example>": {"a@b.example"},
+		"日本@例え.example":                    {"日本@例え.example"},
+	} {
+		got, err := addressList(in)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"a b@c.example", "@b.example", "a@", "<a@b.example", `"a@b.example`, "(a@b.example", "a@b c", "a\r\nb@c", "/etc/passwd",
+		"a@b.example c@d.example", "a@b@c.example", "x\x00@y", "\xff@y", strings.Repeat("x", maxAddress) + "@y.example"} {
+		if got, err := addressList(in); err == nil {
+			t.Errorf("%q: %q, want an error", in, got)
+		}
+	}
+}
+
+// FuzzAddressList compares with net/mail: what both read, they read alike, and
+// no address could end a command line.
+func FuzzAddressList(f *testing.F) {
+	for _, s := range []string{"a@b.example", `"x, y" <a@b.example>, c@d.example`, "g: a@b.example;", "(c(d)) a@b", `"a\"b" <c@d>`, "a@[1.2.3.4]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		got, err := addressList(list)
+		if err != nil {
+			return
+		}
+		for _, a := range got {
+			if strings.ContainsAny(a, "\r\n\x00") || a == "" {
+				t.Fatalf("%q: %q", list, a)
+			}
+			if again, err := addressList(a); err != nil || len(again) != 1 || again[0] != a {
+				t.Fatalf("%q reads as %q, %v", a, again, err)
+			}
+		}
+		want, err := mail.ParseAddressList(list)
+		if err != nil || strings.ContainsAny(list, `"\()=`) { // those net/mail rewrites
+			return
+		}
+		var plain []string
+		for _, w := range want {
+			plain = append(plain, w.Address)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(plain) {
+			t.Fatalf("%q: %q, net/mail says %q", list, got, plain)
+		}
+	})
+}
