@@ -282,7 +282,7 @@ func (c *cli) accountDefaultCommand() *cobra.Command {
 			name = a.Name
 		}
 		if err := config.SetDefault(p.Config, name); err != nil {
-			return err
+			return refused(err)
 		}
 		return c.reload(cmd.Context())
 	})
@@ -320,7 +320,7 @@ Asks first; --yes does not.`,
 			}
 		}
 		if err := config.RemoveAccount(p.Config, a.Name); err != nil {
-			return err
+			return refused(err)
 		}
 		if err := dropSecrets(cmd.Context(), p, cfg, a); err != nil {
 			fmt.Fprintf(c.stderr, "the account is removed, but its stored secret could not be: %s\n", sentence(err))
@@ -384,6 +384,14 @@ func (c *cli) reload(ctx context.Context) error {
 	err := c.withClient(func(cl *client.Client) error { return cl.Reload(ctx) })
 	if errors.Is(err, client.ErrNotRunning) {
 		return nil
+	}
+	return err
+}
+
+// refused gives an edit that would make the configuration wrong its exit status.
+func refused(err error) error {
+	if _, ok := errors.AsType[config.Problems](err); ok {
+		return &failure{exitUsage, err}
 	}
 	return err
 }

@@ -115,6 +115,7 @@ type adding struct {
 	tty     *terminal // nil: nobody is there
 	acc     upstream.Account
 	found   *discover.Candidate // nil when the flags said everything
+	retype  bool                // another password is wanted for the next test
 	secrets *heldSecrets
 	tokens  *heldTokens
 	oauth   *auth.OAuth // on tokens
@@ -280,9 +281,9 @@ func (a *adding) afterFailure(ctx context.Context, class upstream.Class, try int
 			return true, nil
 		}
 	case passwordRefused(class) && a.acc.OAuth.IsZero() && try < 2:
-		ok, err := a.tty.confirm(ctx, "Try another password?", true)
-		if err != nil || ok {
-			return ok, err
+		var err error
+		if a.retype, err = a.tty.confirm(ctx, "Try another password?", true); err != nil || a.retype {
+			return a.retype, err
 		}
 	}
 	ok, err := a.tty.confirm(ctx, "Save the account anyway?", false)
@@ -303,12 +304,9 @@ func passwordRefused(c upstream.Class) bool {
 // that is held already is kept when only another setting changed.
 func (a *adding) getSecret(ctx context.Context, try int) error {
 	switch {
-	case !needsSecret(a.acc):
+	case !needsSecret(a.acc), try > 0 && !a.retype:
 		return nil
 	case !a.acc.OAuth.IsZero():
-		if try > 0 {
-			return nil
-		}
 		return a.signIn(ctx)
 	case a.f.PasswordStdin:
 		s, err := typedLine(a.c.stdin, maxTyped)

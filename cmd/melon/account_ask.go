@@ -39,16 +39,26 @@ func (t *terminal) line(ctx context.Context, prompt string) (string, error) {
 	return strings.TrimSpace(s), err
 }
 
-// secret asks for a password, without echo.
+// errInterrupted says that the person pressed Ctrl-C.
+var errInterrupted = errors.New("interrupted; nothing was saved")
+
+// secret asks for a password. The echo is off before the prompt shows, so that
+// not even a quick typist sees a letter of it.
 func (t *terminal) secret(ctx context.Context, prompt string) (string, error) {
-	fmt.Fprint(t.out, prompt+" ")
+	fd := int(t.in.Fd())
 	s, err := t.wait(ctx, func() (string, error) {
-		b, err := term.ReadPassword(int(t.in.Fd()))
-		return string(b), err
+		before, err := term.MakeRaw(fd)
+		if err != nil {
+			return "", err
+		}
+		defer term.Restore(fd, before)
+		return term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{t.in, t.out}, "").ReadPassword(prompt + " ")
 	})
-	fmt.Fprintln(t.out)
-	if errors.Is(err, io.EOF) {
-		err = errInput
+	if errors.Is(err, io.EOF) { // Ctrl-C and Ctrl-D
+		err = errInterrupted
 	}
 	return s, err
 }
@@ -99,7 +109,7 @@ func (t *terminal) wait(ctx context.Context, read func() (string, error)) (strin
 	case <-ctx.Done():
 		_ = term.Restore(fd, before)
 		fmt.Fprintln(t.out)
-		return "", context.Cause(ctx)
+		return "", errInterrupted
 	}
 }
 

@@ -63,7 +63,7 @@ one otherwise.`,
 		}
 		if len(fields) > 0 {
 			if err := config.SetAccount(p.Config, a.Name, fields...); err != nil {
-				return err
+				return refused(err)
 			}
 		}
 		if *password || *stdin {

@@ -15,6 +15,7 @@ import (
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/discover"
+	"melon/upstream/network"
 )
 
 // defaultWindow is how long a POP login opens a relay, as far as nobody says
@@ -117,7 +118,14 @@ func freeName(cfg *config.Config, address string) string {
 func (a *adding) find(ctx context.Context) error {
 	o := discover.Options{AllowISPDB: a.f.ISPDB, Dialer: a.dialer, Trust: upstream.Trust{CA: a.f.CA}, Timeout: findTime}
 	fmt.Fprintf(a.c.stderr, "Looking for the servers of %s …\n", a.address)
-	found, err := discover.Discover(ctx, o, a.address)
+	find := a.c.find
+	if find == nil {
+		find = discover.Discover
+	}
+	found, err := find(ctx, o, a.address)
+	if now, netErr := network.Current(); errors.Is(err, discover.ErrNothing) && netErr == nil && !now.Online {
+		return errors.New("there is no network here, so the servers cannot be looked up; try again when there is one, or give them with --smtp HOST and --no-test")
+	}
 	if errors.Is(err, discover.ErrNothing) && a.tty != nil && !o.AllowISPDB {
 		ok, askErr := a.tty.confirm(ctx, "Nothing was found. May Thunderbird's public database be asked? It learns the domain, not the address.", true)
 		if askErr != nil {
@@ -125,7 +133,7 @@ func (a *adding) find(ctx context.Context) error {
 		}
 		if ok {
 			o.AllowISPDB = true
-			found, err = discover.Discover(ctx, o, a.address)
+			found, err = find(ctx, o, a.address)
 		}
 	}
 	switch {

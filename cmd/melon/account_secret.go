@@ -165,7 +165,7 @@ func (c *cli) chooseStore(ctx context.Context, p config.Paths, s *auth.Secrets, 
 		return file, &failure{exitUsage, fmt.Errorf("--store %s: write keyring or file", wanted)}
 	}
 	if keyringWorks(ctx, s, account) {
-		fmt.Fprintln(c.stderr, "The secret is kept in the system keyring.")
+		fmt.Fprintln(c.stderr, "The secret will be kept in the system keyring.")
 		return ring, nil
 	}
 	if t := c.terminal(); t != nil {
@@ -178,6 +178,6 @@ func (c *cli) chooseStore(ctx context.Context, p config.Paths, s *auth.Secrets, 
 		}
 		return file, nil
 	}
-	fmt.Fprintf(c.stderr, "No system keyring answers: the secret is kept in the file %s, readable by you alone (mode 0600).\n", file.File)
+	fmt.Fprintf(c.stderr, "No system keyring answers: the secret will be kept in the file %s, readable by you alone (mode 0600).\n", file.File)
 	return file, nil
 }

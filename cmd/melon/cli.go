@@ -13,6 +13,7 @@ import (
 
 	"melon/proxy/config"
 	"melon/proxy/control/client"
+	"melon/upstream/discover"
 )
 
 // The exit statuses.
@@ -32,6 +33,8 @@ type cli struct {
 
 	flags config.Flags
 	lang  string
+
+	find func(context.Context, discover.Options, string) ([]discover.Candidate, error) // nil: discover.Discover
 }
 
 // failure is an error of a command that was understood, with its exit status.
@@ -130,6 +133,7 @@ Start with:  melon demo            see it work, with nothing set up
 	}
 	root.AddCommand(
 		c.runCommand(), c.demoCommand(), c.statusCommand(), c.outboxCommand(), c.logCommand(),
+		c.accountCommand(), c.loginCommand(), c.providerCommand(),
 		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.configCommand(), c.versionCommand(),
 		c.sendmailCommand(),
 	)

@@ -39,6 +39,7 @@ type daemon struct {
 	config  *config.Holder
 	router  atomic.Pointer[route.Router] // of config
 	secrets *auth.Secrets
+	tokens  *auth.OAuth
 	ready   []net.Listener // by the system; smtp owns them
 	watcher *network.Watcher
 	relay   *relay.Relay
@@ -89,6 +90,7 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if d.secrets == nil {
 		d.secrets = &auth.Secrets{}
 	}
+	d.tokens = newOAuth(d.secrets, o.Paths.State, func(name string) (upstream.Account, bool) { return d.config.Config().Account(name) })
 	if d.watcher, err = network.New(network.Options{}); err != nil {
 		return nil, fmt.Errorf("watching the network: %w", err)
 	}
@@ -122,7 +124,7 @@ func (d *daemon) startUpstream(o daemonOptions) (err error) {
 		}
 	}
 	d.relay, err = relay.New(relay.Options{
-		Dialer: dialer, Secrets: d.secrets,
+		Dialer: dialer, Secrets: d.secrets, Tokens: d.tokens,
 		Network:  d.watcher.State,
 		StateDir: o.Paths.State, Log: d.log,
 	})
@@ -208,6 +210,11 @@ func (d *daemon) stop(ctx context.Context) {
 			d.log.Error("the relay could not be closed", "error", err)
 		}
 	}
+	if d.tokens != nil {
+		if err := d.tokens.Close(); err != nil {
+			d.log.Error("the sign-ins could not be closed", "error", err)
+		}
+	}
 	if d.watcher != nil {
 		if err := d.watcher.Close(); err != nil {
 			d.log.Error("the network watcher could not be closed", "error", err)
@@ -278,6 +285,7 @@ func (d *daemon) Reload() error {
 // clear ends an account's attention everywhere.
 func (d *daemon) clear(account string) {
 	if account != "" {
+		d.tokens.Forget(account)
 		d.relay.Clear(account)
 	}
 	if err := d.outbox.AccountCleared(account); err != nil {
