@@ -26,10 +26,6 @@ func TestRealApps(t *testing.T) {
 			}
 		}
 	})
-	if n := pbs.popLogins("taro"); n != 1 {
-		t.Errorf("%d POP logins for all messages, want 1", n)
-	}
-	if n := sasl.popLogins("taro"); n != 0 {
-		t.Errorf("%d POP logins where SMTP AUTH was offered, want none", n)
-	}
+	pbs.wantPOPLogins(t, 1, "for all messages")
+	sasl.wantPOPLogins(t, 0, "where SMTP AUTH is offered")
 }

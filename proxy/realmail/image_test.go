@@ -22,7 +22,7 @@ import (
 const imageAge = 24 * time.Hour
 
 // imageFormat is a part of the image's name: a new number makes a new image.
-const imageFormat = "2"
+const imageFormat = "1"
 
 // hostTools are programs of this machine that the provider's two scripts use.
 var hostTools = []string{"/bin/sh", "/usr/bin/find"}
@@ -32,7 +32,7 @@ var hostTools = []string{"/bin/sh", "/usr/bin/find"}
 var wantedFiles = regexp.MustCompile(`^usr/(` +
 	`lib/postfix/(libpostfix-.*|sbin/.*)|` +
 	`lib/dovecot/([^/]*|modules/(libssl_iostream_openssl|old-stats/).*)|` +
-	`lib/[^/]*-linux-[^/]*/.*\.so\..*|` +
+	`lib/[^/]*-linux-[^/]*/[^/]*\.so[^/]*|` +
 	`s?bin/(postconf|postfix|postqueue|dovecot|doveconf|doveadm)|` +
 	`share/postfix/dynamicmaps\.cf)$`)
 

@@ -20,7 +20,7 @@ const token = "ya29.melon-token"
 func tokenService(t testing.TB) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("access_token") != token {
+		if r.Header.Get("Authorization") != "Bearer "+token {
 			http.Error(w, `{"error": "invalid_token"}`, http.StatusUnauthorized)
 			return
 		}
@@ -28,7 +28,7 @@ func tokenService(t testing.TB) string {
 		json.NewEncoder(w).Encode(map[string]string{"email": "bearer", "active": "yes"})
 	}))
 	t.Cleanup(s.Close)
-	return s.URL + "/tokeninfo"
+	return s.URL + "/introspect"
 }
 
 // Every mechanism that Dovecot has, through Melon; Postfix's log says which was
@@ -112,7 +112,7 @@ func TestRealPOPLogins(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, p.mailbox.one(t, to), from, note(to))
-			line := p.dovecot.waitFor(t, "pop3-login: Info: Login: user=<taro>", "method="+tt.method+",")
+			line := p.dovecot.waitFor(t, popLoggedIn, "user=<taro>, method="+tt.method+",")
 			if encrypted := strings.Contains(line, ", TLS,"); encrypted != !o.noTLS {
 				t.Errorf("encrypted: %v: %s", encrypted, line)
 			}
@@ -208,7 +208,7 @@ func TestRealRefusedLogins(t *testing.T) {
 			if n := tt.provider.dovecot.count("Password mismatch") - before; n != tt.tried {
 				t.Errorf("%d tries of the wrong password, want %d", n, tt.tried)
 			}
-			if n := tt.provider.dovecot.count("Info: Login:"); n != 0 {
+			if n := tt.provider.dovecot.count(popLoggedIn); n != 0 {
 				t.Errorf("%d logins", n)
 			}
 			if n := tt.provider.mailbox.count(to); n != 0 {

@@ -93,7 +93,5 @@ func TestRealProviderPOPBeforeSMTP(t *testing.T) {
 	}
 	p.passTime(t, here, 2*time.Minute)
 	wantRefused(t, direct(ctx, p, here, to))
-	if n := p.popLogins("taro"); n != 1 {
-		t.Errorf("%d POP logins, want 1", n)
-	}
+	p.wantPOPLogins(t, 1, "by hand")
 }

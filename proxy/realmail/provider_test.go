@@ -62,6 +62,7 @@ func startProvider(t testing.TB, o providerOptions) *provider {
 	if err := accounts(p.root); err != nil {
 		t.Fatal(err)
 	}
+	p.mkdir(t, "tmp", 0, 0, 0o1777)
 	p.findAddress(t)
 	key, cert, ca := certificate(t, "mail."+p.domain, p.host)
 	p.write(t, "etc/ssl/key.pem", 0o600, key)
@@ -94,9 +95,17 @@ func (p *provider) findAddress(t testing.TB) {
 func (p *provider) smtpAddr() string { return fmt.Sprintf("%s:%d", p.host, p.smtp) }
 func (p *provider) popAddr() string  { return fmt.Sprintf("%s:%d", p.host, p.pop) }
 
-// popLogins counts the user's logins, from Dovecot's log.
-func (p *provider) popLogins(user string) int {
-	return p.dovecot.count("pop3-login: Info: Login: user=<" + user + ">")
+// wantPOPLogins fails the test unless Dovecot's log has that many logins.
+func (p *provider) wantPOPLogins(t testing.TB, want int, when string) {
+	t.Helper()
+	if want > 0 { // the log may come after the mail that was sent meanwhile
+		if _, err := p.dovecot.wait(within(t), want, popLoggedIn); err != nil {
+			t.Fatalf("POP logins %s: %v", when, err)
+		}
+	}
+	if n := p.dovecot.count(popLoggedIn); n != want {
+		t.Errorf("%d POP logins %s, want %d", n, when, want)
+	}
 }
 
 // write makes a file of the provider's own. It looks an hour old, as Postfix

@@ -39,13 +39,7 @@ func TestRealWindow(t *testing.T) {
 		to := fmt.Sprintf("guest-%d@elsewhere.example", i)
 		wantStored(t, p.mailbox.one(t, to), from, note(to))
 	}
-	wantLogins := func(want int, when string) {
-		t.Helper()
-		if n := p.popLogins("taro"); n != want {
-			t.Errorf("%d POP logins %s, want %d", n, when, want)
-		}
-	}
-	wantLogins(1, fmt.Sprintf("for %d messages at once", messages))
+	p.wantPOPLogins(t, 1, fmt.Sprintf("for %d messages at once", messages))
 
 	send := func(to string) {
 		t.Helper()
@@ -55,9 +49,9 @@ func TestRealWindow(t *testing.T) {
 		wantStored(t, p.mailbox.one(t, to), from, note(to))
 	}
 	send("inside@elsewhere.example")
-	wantLogins(1, "inside the window")
+	p.wantPOPLogins(t, 1, "inside the window")
 	p.passTime(t, "127.0.0.1", window+time.Minute)
 	wantRefused(t, direct(ctx, p, "127.0.0.1", "hanako@elsewhere.example"))
 	send("refused-first@elsewhere.example")
-	wantLogins(2, "after a refusal")
+	p.wantPOPLogins(t, 2, "after a refusal")
 }
