@@ -133,7 +133,7 @@ Start with:  melon demo            see it work, with nothing set up
 	}
 	root.AddCommand(
 		c.runCommand(), c.demoCommand(), c.statusCommand(), c.outboxCommand(), c.logCommand(),
-		c.accountCommand(), c.loginCommand(), c.providerCommand(),
+		c.accountCommand(), c.loginCommand(), c.providerCommand(), c.openCommand(),
 		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.configCommand(), c.versionCommand(),
 		c.sendmailCommand(),
 	)

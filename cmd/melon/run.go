@@ -22,7 +22,7 @@ func (c *cli) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "the relay in the foreground",
-		Long: `Runs the relay: listeners, outbox and control API. Prints one line for each
+		Long: `Runs the relay: listeners, outbox, control API and web page. Prints one line for each
 address it listens on, then "ready", on standard error.
 
 SIGINT, SIGTERM  stop accepting, finish or spool what is in flight within 10 s
@@ -77,7 +77,7 @@ func (c *cli) runRelay(ctx context.Context, logLevel string) error {
 		signal.Notify(hup, reloadSignals...)
 		defer signal.Stop(hup)
 	}
-	d, err := startDaemon(cfg, daemonOptions{Paths: p, Lang: c.language(cfg.Language), Log: log, Ready: ready, Stop: quit})
+	d, err := startDaemon(cfg, daemonOptions{Paths: p, Lang: c.language(cfg.Language), Log: log, Ready: ready, Stop: quit, Autostart: c.webAutostart()})
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,9 @@ func (c *cli) greet(cfg *config.Config, p config.Paths, d *daemon) {
 	for _, a := range d.smtp.Addresses() {
 		fmt.Fprintf(c.stderr, "listening %s %s\n", a.Kind, a.Addr)
 	}
+	if a := d.webAddr(); a != "" {
+		fmt.Fprintf(c.stderr, "listening web %s\n", a)
+	}
 	if !d.smtp.Enforced() && cfg.Listen.Allow == config.AllowSameUser {
 		d.log.Warn("this platform does not tell which user connects: every local process may")
 	}
@@ -119,6 +122,7 @@ func (c *cli) greet(cfg *config.Config, p config.Paths, d *daemon) {
 		fmt.Fprintf(c.stderr, `
 No account is set up yet. Mail is accepted and kept until there is one.
 Add yours with:    melon account add YOU@YOUR-PROVIDER
+or in a browser:   melon open
 or write it into:  %s   (melon help config)
 See it work with:  melon demo
 

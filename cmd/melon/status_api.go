@@ -32,6 +32,9 @@ func (d *daemon) Status() api.Status {
 	for _, a := range d.smtp.Addresses() {
 		s.Listeners = append(s.Listeners, api.Listener{Kind: a.Kind, Address: a.Addr})
 	}
+	if a := d.webAddr(); a != "" {
+		s.Listeners = append(s.Listeners, api.Listener{Kind: "web", Address: a})
+	}
 	secrets := map[string]string{}
 	for _, p := range cfg.SecretProblems() {
 		secrets[p.Account] = p.Problem.Sentence
@@ -43,6 +46,9 @@ func (d *daemon) Status() api.Status {
 	s.Problems = append(s.Problems, d.problems...)
 	d.mu.Unlock()
 	s.Problems = append(s.Problems, d.drops.problems()...)
+	if d.web.problem != "" {
+		s.Problems = append(s.Problems, d.web.problem)
+	}
 	for _, p := range d.outbox.Problems() {
 		s.Problems = append(s.Problems, p.Sentence)
 	}
@@ -188,7 +194,34 @@ func apiError(e *upstream.Error) *api.Error {
 // outboxAPI shows the outbox to the control API.
 type outboxAPI struct {
 	*outbox.Outbox
-	clear func(account string) // ends an account's attention at the relay
+	clear    func(account string)          // ends an account's attention at the relay
+	progress func(id string) *api.Progress // of what is being sent
+}
+
+func (d *daemon) outboxAPI() outboxAPI {
+	return outboxAPI{d.outbox, d.relay.Clear, d.web.progress.of}
+}
+
+// Page returns a part of the outbox.
+func (o outboxAPI) Page(state api.EntryState, offset, limit int) ([]api.Entry, int, error) {
+	list, total, err := o.Outbox.Page(outbox.State(state), offset, limit)
+	return o.entries(list), total, err
+}
+
+func (o outboxAPI) entries(list []outbox.Entry) []api.Entry {
+	out := make([]api.Entry, 0, len(list))
+	for _, e := range list {
+		out = append(out, o.entry(e))
+	}
+	return out
+}
+
+func (o outboxAPI) entry(e outbox.Entry) api.Entry {
+	a := apiEntry(e)
+	if a.State == api.EntrySending {
+		a.Progress = o.progress(e.ID)
+	}
+	return a
 }
 
 func (o outboxAPI) Entries() ([]api.Entry, error) {
@@ -196,16 +229,12 @@ func (o outboxAPI) Entries() ([]api.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.Entry, 0, len(list))
-	for _, e := range list {
-		out = append(out, apiEntry(e))
-	}
-	return out, nil
+	return o.entries(list), nil
 }
 
 func (o outboxAPI) Entry(id string) (api.Entry, error) {
 	e, err := o.Show(id)
-	return apiEntry(e), apiErr(err)
+	return o.entry(e), apiErr(err)
 }
 
 func (o outboxAPI) Message(id string) (io.ReadCloser, error) {

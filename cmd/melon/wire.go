@@ -16,6 +16,7 @@ import (
 	"melon/proxy/config"
 	"melon/proxy/control"
 	"melon/proxy/control/api"
+	"melon/proxy/control/web"
 	"melon/proxy/deliver"
 	"melon/proxy/outbox"
 	"melon/proxy/route"
@@ -48,7 +49,9 @@ type daemon struct {
 	drops   dropBox // what sendmail left
 	smtp    *smtpin.Server
 	control *control.Server
+	web     webPage
 
+	editing  sync.Mutex     // one change of the configuration file at a time
 	events   sync.WaitGroup // follows watcher's events
 	mu       sync.Mutex
 	problems []string // about the configuration; guarded by mu
@@ -67,6 +70,8 @@ type daemonOptions struct {
 	Ready []net.Listener
 	// Stop ends the program when a client asks for it; nil: none may.
 	Stop func()
+	// Autostart is the switch on the web page; nil: none is shown.
+	Autostart web.Autostart
 }
 
 // startDaemon builds and starts every part. Stop ends it. After an error
@@ -94,6 +99,7 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if d.watcher, err = network.New(network.Options{}); err != nil {
 		return nil, fmt.Errorf("watching the network: %w", err)
 	}
+	d.prepareWeb(cfg)
 	if err := d.startUpstream(o); err != nil {
 		return nil, err
 	}
@@ -104,9 +110,10 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the control socket: %w", err)
 	}
-	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: outboxAPI{d.outbox, d.relay.Clear}, Journal: d.journal, Stop: o.Stop, Collect: d.Collect, Log: d.log})
+	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Opener: d, Stop: o.Stop, Collect: d.Collect, Log: d.log})
 	d.events.Go(d.collectAtStart) // after the control API listens: see tellDropped
 	d.events.Go(d.followNetwork)
+	d.startWeb(cfg, o.Autostart)
 	d.smtp.Start()
 	return d, nil
 }
@@ -118,11 +125,16 @@ func (d *daemon) startUpstream(o daemonOptions) (err error) {
 		dialer = &dial.Dialer{}
 	}
 	dialer.Offline = func() bool { return !d.watcher.State().Online }
-	if d.log.Enabled(context.Background(), levelTrace) {
+	logged := d.log.Enabled(context.Background(), levelTrace)
+	if logged || d.web.traces != nil {
 		dialer.Trace = func(t dial.Target, l trace.Line) {
-			d.log.Log(context.Background(), levelTrace, l.String(), "account", t.Account, "server", t.Server.Addr())
+			if logged {
+				d.log.Log(context.Background(), levelTrace, l.String(), "account", t.Account, "server", t.Server.Addr())
+			}
+			d.traceUpstream(t, l)
 		}
 	}
+	d.web.dialer = dialer
 	d.relay, err = relay.New(relay.Options{
 		Dialer: dialer, Secrets: d.secrets, Tokens: d.tokens,
 		Network:  d.watcher.State,
@@ -176,9 +188,13 @@ func (d *daemon) smtpOptions(cfg *config.Config) smtpin.Options {
 	if cfg.Listen.SMTPDefault {
 		o.Listen.SMTP = nil // an address family that the machine lacks is skipped
 	}
-	if d.log.Enabled(context.Background(), levelTrace) {
+	logged := d.log.Enabled(context.Background(), levelTrace)
+	if logged || d.web.traces != nil {
 		o.Trace = func(conn string, l trace.Line) {
-			d.log.Log(context.Background(), levelTrace, l.String(), "app", conn)
+			if logged {
+				d.log.Log(context.Background(), levelTrace, l.String(), "app", conn)
+			}
+			d.traceApp(conn, l)
 		}
 	}
 	return o
@@ -195,6 +211,7 @@ func (d *daemon) stop(ctx context.Context) {
 	if d.deliver != nil {
 		d.deliver.Close(ctx)
 	}
+	d.closeWeb(ctx)
 	if d.control != nil {
 		if err := d.control.Close(ctx); err != nil {
 			d.log.Warn("control connections were cut at the end", "error", err)
@@ -356,6 +373,8 @@ func (s sender) Send(ctx context.Context, e outbox.Entry, body upstream.Body) up
 		return failed(e, &upstream.Error{Account: e.Account, Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
 			Sentence: "No account is set up for this message yet."})
 	}
+	body, done := s.d.web.progress.track(e.ID, body)
+	defer done()
 	return s.d.relay.Send(ctx, accounts, e.Envelope, body)
 }
 

@@ -31,6 +31,7 @@ type Conn struct {
 }
 
 func newConn(raw net.Conn, d *Dialer, t Target) *Conn {
+	t.Conn = d.made.Add(1)
 	l := &link{Conn: raw, step: t.timeout()}
 	c := &Conn{link: l, dialer: d, target: t}
 	if d.Trace != nil {

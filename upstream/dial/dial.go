@@ -27,6 +27,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/idna"
@@ -70,6 +71,7 @@ type Dialer struct {
 
 	once     sync.Once
 	sessions tls.ClientSessionCache
+	made     atomic.Uint64 // connections so far
 }
 
 // Target is what to connect to, and how.
@@ -80,6 +82,9 @@ type Target struct {
 	Protocol    trace.Protocol // "" is SMTP; decides the Phase of errors and how the trace masks
 	Account     string         // name for errors and trace
 	Pin         *Pin           // nil: every connection by itself
+	// Conn numbers the connections of a Dialer from 1. It is set for Trace, to
+	// tell their lines apart; what Dial is given does not matter.
+	Conn uint64
 	// Timeout bounds resolution, TCP and TLS together and is the first step's
 	// timeout of the Conn; 0 means 30 seconds.
 	Timeout time.Duration

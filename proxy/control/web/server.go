@@ -59,7 +59,7 @@ type Server struct {
 	addr     string
 	hosts    []string // Host headers that are ours
 	texts    catalogue
-	pages    pages
+	pages    func() (pages, error) // made for the first visitor
 	sessions *sessions
 	jobs     *jobs
 	drafts   *drafts
@@ -81,13 +81,11 @@ func Serve(l net.Listener, p Parts, o Options) (*Server, error) {
 	if p.Traces == nil {
 		p.Traces = NewTraces(o.Now)
 	}
-	s := &Server{o: o, parts: p, addr: l.Addr().String(), done: make(chan struct{})}
+	s := &Server{o: o, parts: p, addr: l.Addr().String(), done: make(chan struct{}), pages: sync.OnceValues(loadPages)}
 	s.hosts = hostsOf(s.addr)
 	var err error
 	if s.texts, err = loadCatalogue(); err == nil {
-		if s.pages, err = loadPages(); err == nil {
-			s.sessions, err = openSessions(o.StateDir, o.Now)
-		}
+		s.sessions, err = openSessions(o.StateDir, o.Now)
 	}
 	if err != nil {
 		l.Close()

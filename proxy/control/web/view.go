@@ -175,7 +175,11 @@ func acceptLanguage(header string) string {
 // render writes a page. It is made whole before anything is sent.
 func (s *Server) render(w http.ResponseWriter, status int, name string, data any) {
 	var b bytes.Buffer
-	if err := s.pages[name].ExecuteTemplate(&b, "base", data); err != nil {
+	all, err := s.pages()
+	if err == nil {
+		err = all[name].ExecuteTemplate(&b, "base", data)
+	}
+	if err != nil {
 		s.o.Log.Error("a page could not be made", "page", name, "error", err)
 		http.Error(w, "Melon could not make this page; its log says why.", http.StatusInternalServerError)
 		return
