@@ -18,6 +18,7 @@ import (
 	"melon/proxy/control/client"
 	"melon/upstream"
 	"melon/upstream/auth"
+	"melon/upstream/relay"
 )
 
 func (c *cli) accountCommand() *cobra.Command {
@@ -57,6 +58,9 @@ type shownAccount struct {
 	Fallback []string     `json:"fallback,omitempty"`
 	// Live is what the running relay knows; nil when none runs.
 	Live *api.Account `json:"live,omitempty"`
+	// Learned is what proved right on each network, the newest first; in
+	// `account show` alone.
+	Learned []relay.Learned `json:"learned,omitempty"`
 }
 
 type shownOAuth struct {
@@ -188,6 +192,9 @@ func (c *cli) accountShowCommand() *cobra.Command {
 			return err
 		}
 		s := showAccount(cfg, a, p.State, c.liveAccounts(cmd.Context())[a.Name])
+		if m, err := relay.Remembered(p.State, a); err == nil {
+			s.Learned = m.Networks
+		}
 		if s.OAuth != nil {
 			tokens := newOAuth(&auth.Secrets{}, p.State, cfg.Account)
 			defer tokens.Close()
@@ -228,6 +235,9 @@ func describeAccount(s shownAccount, lang string) string {
 	if len(s.Fallback) > 0 {
 		line("fallback", "%s", strings.Join(s.Fallback, ", "))
 	}
+	for _, l := range s.Learned {
+		line("learned", "%s", describeLearned(l))
+	}
 	if s.Live == nil {
 		line("state", "unknown, as no relay is running")
 		return b.String()
@@ -243,6 +253,27 @@ func describeAccount(s shownAccount, lang string) string {
 		describeError(&b, "             ", s.Live.LastError, lang)
 	}
 	return b.String()
+}
+
+// describeLearned is what proved right on one network, on one line.
+func describeLearned(l relay.Learned) string {
+	var facts []string
+	add := func(ok bool, format string, a ...any) {
+		if ok {
+			facts = append(facts, fmt.Sprintf(format, a...))
+		}
+	}
+	add(l.NeedsPOP, "needs a POP login first")
+	add(l.ConnectAfterPOP, "connects only after it")
+	add(l.Settle > 0, "waits %s after it", l.Settle)
+	add(l.Window > 0, "the login holds for %s", l.Window)
+	add(l.Port != 0, "port %d", l.Port)
+	add(l.Mechanism != "", "logs in by %s", l.Mechanism)
+	add(l.Lockstep, "one command at a time")
+	if facts == nil {
+		facts = []string{"works as configured"}
+	}
+	return fmt.Sprintf("on %s (since %s): %s", l.Network, l.Since.Local().Format(time.DateOnly), strings.Join(facts, ", "))
 }
 
 // String is the server for people.

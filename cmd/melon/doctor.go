@@ -3,13 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +18,7 @@ import (
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/doctor"
+	"melon/upstream/relay"
 )
 
 // doctorFlags are the flags of `melon doctor`.
@@ -208,51 +205,14 @@ func (c *cli) attention(ctx context.Context, p config.Paths) map[string]*upstrea
 	return out
 }
 
-// learnedFile is the part of the relay's memory that the doctor asks for: whether
-// a server was encrypted once, and which refusal an account waits on.
-type learnedFile struct {
-	Facts map[string]map[string]struct {
-		TLS bool `json:"tls"`
-		POP *struct {
-			TLS bool `json:"tls"`
-		} `json:"pop"`
-	} `json:"facts"`
-	Accounts map[string]struct {
-		Settings  string `json:"settings"`
-		Attention *struct{ Class upstream.Class }
-	} `json:"accounts"`
-}
-
-// remembered reads what the relay learned about an account with these very
-// settings. What cannot be read is not known.
+// remembered returns what the relay learned about an account that the doctor
+// asks for. What cannot be read is not known.
 func remembered(state string, a upstream.Account) (doctor.Known, *upstream.Error) {
-	var known doctor.Known
-	var file learnedFile
-	b, err := os.ReadFile(filepath.Join(state, "learned.json"))
-	if err != nil || json.Unmarshal(b, &file) != nil {
-		return known, nil
-	}
-	print := settingsPrint(a)
-	for network, f := range file.Facts[print] {
-		known.SMTPTLS = known.SMTPTLS || network == "*" && f.TLS
-		known.POPTLS = known.POPTLS || f.POP != nil && f.POP.TLS
-	}
-	if m := file.Accounts[a.Name]; m.Settings == print && m.Attention != nil {
-		return known, &upstream.Error{Account: a.Name, Class: m.Attention.Class}
-	}
-	return known, nil
-}
-
-// settingsPrint is the name under which the relay remembers an account: the
-// settings that matter to connecting and logging in.
-func settingsPrint(a upstream.Account) string {
-	a.Senders, a.Fallback, a.Connections, a.EnvelopeFromAccount = nil, nil, 0, false
-	b, err := json.Marshal(a)
+	m, err := relay.Remembered(state, a)
 	if err != nil {
-		return ""
+		return doctor.Known{}, nil
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:12])
+	return doctor.Known{SMTPTLS: m.SMTPTLS, POPTLS: m.POPTLS}, m.Attention
 }
 
 // printReports writes an object for the one account that was asked for, an array

@@ -71,11 +71,14 @@ type store struct {
 
 const memoryVersion = 1
 
+// factsFile is the memory's file in the state directory.
+const factsFile = "learned.json"
+
 // openStore reads dir's file. One that cannot be understood is renamed.
 func openStore(dir string, now func() time.Time) (*store, error) {
 	s := &store{now: now}
 	if dir != "" {
-		s.path = filepath.Join(dir, "learned.json")
+		s.path = filepath.Join(dir, factsFile)
 		b, err := os.ReadFile(s.path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
