@@ -164,7 +164,7 @@ func (x *examination) offer(ctx context.Context, client *submit.Client, t *trial
 		t.refused = out.Err
 	}
 	if client.Usable() {
-		reset(ctx, client)
+		client.Reset(ctx) // what comes of it does not matter: QUIT is next
 	}
 }
 
@@ -200,11 +200,4 @@ func (f *envelopeFeed) Next(n int) submit.Supply {
 func (f *envelopeFeed) Verdict(_ int, r upstream.Reply, e *upstream.Error) bool {
 	f.answered, f.reply, f.err = true, r, e
 	return false
-}
-
-// reset ends the server's side of the transaction (RFC 5321 section 4.1.1.5).
-// Package submit says RSET when the next transaction begins; this one has a
-// sender that submit itself will not send, so that RSET is all that leaves.
-func reset(ctx context.Context, client *submit.Client) {
-	client.Transact(ctx, upstream.Envelope{From: "no such sender\n"}, &envelopeFeed{rcpt: upstream.Recipient{Address: DefaultOutside}}, submit.TransactOptions{})
 }

@@ -394,6 +394,29 @@ func (c *Client) Watch(ctx context.Context) error {
 	}
 }
 
+// Reset ends a transaction that the server still holds open (RFC 5321 section
+// 4.1.1.5). Transact does so by itself before the next one; this is for a caller
+// who leaves it at that.
+func (c *Client) Reset(ctx context.Context) error {
+	if !c.Usable() {
+		return net.ErrClosed
+	}
+	if !c.dirty {
+		return nil
+	}
+	defer c.conn.Use(ctx)()
+	r, err := c.command(ctx, phaseReset, "RSET")
+	switch {
+	case err != nil:
+		return c.broken(upstream.PhaseMail, err)
+	case r.code/100 != 2:
+		c.botched = true
+		return c.refused(upstream.PhaseMail, r.clean())
+	}
+	c.dirty = false
+	return nil
+}
+
 // Quit ends the conversation politely, and waits for the server's answer for a
 // few seconds at most. The Client is closed when it returns.
 func (c *Client) Quit(ctx context.Context) error {
