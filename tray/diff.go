@@ -69,8 +69,8 @@ func Diff(prev, next View) []Item {
 func (v View) Validate() error {
 	seen := map[ID]bool{}
 	var errs []error
-	var walk func([]Item, int)
-	walk = func(items []Item, depth int) {
+	var walk func(items []Item, depth int, hidden bool)
+	walk = func(items []Item, depth int, hidden bool) {
 		for _, it := range items {
 			switch {
 			case it.ID == "" || seen[it.ID]:
@@ -79,16 +79,16 @@ func (v View) Validate() error {
 				errs = append(errs, fmt.Errorf("%s: a separator in a submenu", it.ID))
 			case it.Separator && it.Hidden:
 				errs = append(errs, fmt.Errorf("%s: a separator cannot be hidden", it.ID))
-			case !it.Separator && !it.Hidden && it.Label == "":
+			case !it.Separator && !it.Hidden && !hidden && it.Label == "":
 				errs = append(errs, fmt.Errorf("%s: no label", it.ID))
 			case it.Checkable && len(it.Items) > 0:
 				errs = append(errs, fmt.Errorf("%s: a checkbox with a submenu", it.ID))
 			}
 			seen[it.ID] = true
-			walk(it.Items, depth+1)
+			walk(it.Items, depth+1, hidden || it.Hidden)
 		}
 	}
-	walk(v.Items, 0)
+	walk(v.Items, 0, false)
 	return errors.Join(errs...)
 }
 

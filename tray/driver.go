@@ -67,8 +67,8 @@ type systrayDriver struct {
 
 // newDriver makes a Driver. clicked gives an item a buffered channel in place of
 // its own.
-func newDriver(lib library, clicked func(nativeItem) chan struct{}) *systrayDriver {
-	return &systrayDriver{lib: lib, clicked: clicked, icons: pictures(), items: map[ID]nativeItem{}}
+func newDriver(lib library, icons map[Icon][]picture, clicked func(nativeItem) chan struct{}) *systrayDriver {
+	return &systrayDriver{lib: lib, clicked: clicked, icons: icons, items: map[ID]nativeItem{}}
 }
 
 func (d *systrayDriver) Run(ctx context.Context, now View, views <-chan View, clicks chan<- ID) error {

@@ -31,7 +31,7 @@ func NewDriver() Driver {
 		setTooltip: func(s string) { systray.SetTitle("Melon"); systray.SetTooltip(s) },
 		separator:  systray.AddSeparator,
 	}
-	return newDriver(lib, func(n nativeItem) chan struct{} {
+	return newDriver(lib, pictures(), func(n nativeItem) chan struct{} {
 		ch := make(chan struct{}, clickQueue)
 		n.(fyneItem).ClickedCh = ch
 		return ch

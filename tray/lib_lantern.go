@@ -25,7 +25,7 @@ func NewDriver() Driver {
 		setTooltip: systray.SetTooltip,
 		separator:  systray.AddSeparator,
 	}
-	return newDriver(lib, func(n nativeItem) chan struct{} {
+	return newDriver(lib, pictures(), func(n nativeItem) chan struct{} {
 		ch := make(chan struct{}, clickQueue)
 		n.(lanternItem).ClickedCh = ch
 		return ch

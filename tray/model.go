@@ -94,7 +94,7 @@ type Preset struct {
 // Presets are the providers that the menu offers. "Other" follows them.
 func Presets() []Preset {
 	return []Preset{
-		{"gmail", "Gmail"}, {"outlook", "Outlook.com"}, {"microsoft-365", "Microsoft 365"}, {"icloud", "iCloud"},
+		{"gmail", "Gmail"}, {"outlook", "Outlook.com"}, {"microsoft-365", "Microsoft 365"}, {"icloud", "iCloud Mail"},
 		{"yahoo", "Yahoo"}, {"yahoo-japan", "Yahoo! JAPAN"}, {"fastmail", "Fastmail"}, {"gmx", "GMX"},
 	}
 }
