@@ -1,4 +1,4 @@
-//go:build desktop
+//go:build desktop && !windows
 
 // These tests drive a real Chromium, headless. They need the package chromium:
 //
