@@ -143,13 +143,17 @@ func (d *daemon) messageEvent(e deliver.Event) {
 
 // outboxEvent notes what happened to a message that waits.
 func (d *daemon) outboxEvent(e outbox.Event) {
+	d.watchWhileWaiting()
 	if e.Type == outbox.EventKept {
 		return // messageEvent said it
 	}
 	ev := api.Event{Kind: "outbox", Outcome: outcomeOf(e.Type), ID: e.Entry.ID, Account: e.Entry.Account,
 		From: e.Entry.Envelope.From, To: e.Entry.To(), Size: e.Entry.Size, Text: string(e.Type), Error: apiError(e.Entry.LastError)}
 	if e.Type == outbox.EventDelivered {
-		ev.Text, ev.Error = e.Result.Reply.String(), nil
+		ev.Text, ev.Error, ev.To = e.Result.Reply.String(), nil, nil
+		for _, rc := range e.Result.Recipients { // the entry has none any more
+			ev.To = append(ev.To, rc.Recipient.Address)
+		}
 	}
 	d.journal.Add(ev)
 	if e.Entry.ID == "" {

@@ -145,18 +145,23 @@ func (d *daemon) startUpstream(o daemonOptions) (err error) {
 
 // startProxy builds the app's side.
 func (d *daemon) startProxy(cfg *config.Config) (err error) {
+	opened := make(chan struct{}) // d.outbox is set: its events may ask it
 	d.outbox, err = outbox.Open(filepath.Join(d.paths.State, "outbox"), outbox.Options{
 		Sender:   sender{d},
 		Settings: outboxSettings(cfg, d.lang),
 		Account:  func(name string) outbox.AccountInfo { return d.accountInfo(name) },
 		Owns:     func(account, address string) bool { return d.router.Load().Owns(account, address) },
 		Explain:  func(e *upstream.Error, lang string) string { return reply.Line(e, lang) },
-		OnEvent:  d.outboxEvent,
-		Log:      d.log,
+		OnEvent: func(e outbox.Event) {
+			<-opened
+			d.outboxEvent(e)
+		},
+		Log: d.log,
 	})
 	if err != nil {
 		return err
 	}
+	close(opened)
 	d.deliver = deliver.New(deliver.Options{
 		Relay: relayAdapter{d.relay, d.begins}, Outbox: d.outbox,
 		Settings: func() deliver.Settings {
@@ -238,29 +243,6 @@ func (d *daemon) stop(ctx context.Context) {
 		}
 	}
 	d.events.Wait()
-}
-
-// followNetwork tells everybody when the network or the clock changed.
-func (d *daemon) followNetwork() {
-	for e := range d.watcher.Events() {
-		switch e.Kind {
-		case network.Changed:
-			d.log.Info("the network changed", "online", e.State.Online, "interface", e.State.Interface)
-			d.relay.NetworkChanged()
-			if e.State.Online {
-				d.outbox.NetworkChanged()
-			}
-		case network.Resumed:
-			d.log.Info("the machine slept")
-			d.relay.Resumed()
-			d.outbox.Resumed()
-		case network.ClockBack, network.ClockForward:
-			d.log.Info("the clock was set")
-			d.relay.Resumed()
-			d.outbox.ClockChanged()
-		}
-		d.journal.Add(api.Event{Kind: "relay", Text: "network or clock changed"})
-	}
 }
 
 // Reload puts the configuration file in force again. It keeps the old one when
