@@ -7,10 +7,20 @@ var limitRules = []rule{
 	{is: upstream.ClassTooManyRecipients, in: tx, say: []string{
 		"too many recipients|too many rcpt*|too many receivers|number of recipients|recipients limit|rcpt limit|recipient limit .. exceed*|" +
 			"allow rcpt numbers|recipients belong|has more recipients|more recipients than|recipients per message|maximum recipients|" +
-			"max* .. recipients|recipients .. exceed*|zu viele empfanger|zu viele empfaenger|trop de destinataires|demasiados destinatarios|" +
+			"separate transaction|one recipient at a time|max* .. recipients|recipients .. exceed*|zu viele empfanger|zu viele empfaenger|trop de destinataires|demasiados destinatarios|" +
 			"слишком много получател*|宛先が多|宛先数|受信者数|受信者が多|収件人过多|收件人过多|宛先の上限"},
-		not: "external recipients|sending limit .. messages|invalid recipients|out of .. allowed"},
+		not: "this hour|per hour|today|per day|external recipients|sending limit .. messages|invalid recipients|out of .. allowed"},
 	{is: upstream.ClassTooManyRecipients, in: tx, enh: "x.5.3", not: "policies|size|policy|owned|too many messages|message limit|rcpthosts|relay*"},
+
+	// What slows the mail down is named: the sender's checks. "Rate limited
+	// because SPF did not pass" is lifted by the domain, not by waiting.
+	{is: upstream.ClassSenderDomainRestricted, in: tx, enh: "x.7.24 x.7.26 x.7.27 x.7.30 x.7.32"},
+	{is: upstream.ClassSenderDomainRestricted, in: tx, say: []string{"because|as|since|due",
+		"spf|dkim|dmarc|unauthenticated|unresolvable|does not resolve|from domain"}, not: "relay*|score|virus*"},
+	// "This IP has been blocked for sending too many": a list, not a rate.
+	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo | mail | rcpt, code: "5 none", say: []string{
+		"ip has been|ip address has been|host has been|ip is|address is|ip was", "block*|ban|banned|barred|refused|rejected|denied"},
+		not: "greylist*|relay*|mailbox|recipient*|user"},
 
 	// Mailbox words first: "user has too many messages" is no rate.
 	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{"too many messages on|too many messages in|many messages .. on the server|" +
@@ -24,15 +34,20 @@ var limitRules = []rule{
 			"connections .. limit|connection* .. exceed*|sending limit*|sending quota|sending rate|sending frequency|messaging limit*|" +
 			"submission quota|submission rate|message rate|message quota|relay quota|daily limit*|daily .. limit|daily .. quota|" +
 			"hourly limit*|hourly .. limit|hour .. limit|per hour|per day|per minute|max emails|max defers|message limit|" +
-			"messages limit|emails limit|mails limit|limit for sending|sent too many|sending too many|sends too many|too fast|" +
+			"messages limit|emails limit|mails limit|limit for sending|received this hour|recipients received|sent too many|sending too many|sends too many|too fast|" +
 			"too quickly|too frequent*|slow down|slower|frequency|temporarily deferred|unusual sending|sender thread limit|" +
 			"recipient rate limit|receiving mail at a rate|receiving mail too|trop de connexions|zu viele verbindungen|demasiadas conexiones|" +
 			"слишком много соединен*|接続数|通数|送信数|送信制限|送信上限|送信回数|流量制限|频率|发送限制|sending activity|" +
 			"messages today|emails today|mails today|emails sent|policy limit*|exceeded .. limits|relay limit|maximum .. connections|" +
-			"max connections|connections .. reached"},
+			"max connections|connections .. reached|thread limit|exceeded threshold|threshold exceeded|exceeded .. threshold|" +
+			"max message* per|messages per session|messages per connection|number of messages|excessive volume|high volume|" +
+			"unexpected volume|this hour|this minute|within .. hours|quota for .. hours|burst*|flood*|concurrency|" +
+			"exceeded permitted limits|mail volume|send fewer|sending too"},
 		not: "mailbox size|message size|size limit|header size|bounce*"},
 	{is: upstream.ClassRateLimited, in: smtp, code: "4", say: []string{"reputation|unusual rate|too many errors|user complaints|" +
 		"ts01|ts02|ts03"}, not: lists + "|greylist*"},
+	{is: upstream.ClassRateLimited, in: connect | ehlo, code: "4", say: []string{"connection deferred|connections deferred|" +
+		"too many clients|deferred due"}},
 	{is: upstream.ClassRateLimited, in: connect | mail, code: "4", say: []string{"too many|exceed*|limit|many .. connections|" +
 		"reduce"}, not: lists + "|space|storage|size|queue|timeout|hop*"},
 	{is: upstream.ClassRateLimited, in: body, enh: "5.4.5 4.7.28"},
@@ -51,7 +66,7 @@ var addressRules = []rule{
 			"dynamic ip|dynamic ips|dynamically assigned|dial up|dialup|dynamic address*|residential"},
 		not: "relaying denied|greylist*|message contains"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
-		"banned sending|banned sender|your ip .. block*|your ip .. reject*|your ip .. banned|your ip .. refus*|your ip .. listed|" +
+		"banned sending|banned sender ~ip|ip range|ip addresses on|ont ete bloques|est bloque|dns check|your ip .. block*|your ip .. reject*|your ip .. banned|your ip .. refus*|your ip .. listed|" +
 			"ip address .. block*|ip address .. reject*|ip address .. listed|access from ip|black ip|ip is reject*|ip is hangup|" +
 			"ip reject|bad ip|ip .. is blocked|~ip is blocked|traffic not accepted|from this ip|accept* .. from your ip|accept* mail from your|" +
 			"connections from your|connections will not be accepted|smtp server of your isp|your isps|internet service provider|" +
@@ -71,10 +86,14 @@ var addressRules = []rule{
 		not: "relay*|relaying|recipient address rejected|user unknown|header|message|location|helo|mailbox|recipient*|envelope|" +
 			"gateway|from address|mismatch*|" + spf},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, enh: "x.7.25 5.7.606 5.7.708 5.7.511"},
-	{is: upstream.ClassSenderIPBlocklisted, in: rcpt | data, code: "5 none", say: []string{"access denied"},
+	{is: upstream.ClassSenderIPBlocklisted, in: mail | rcpt | data, code: "55 57 none", say: []string{"access denied"},
 		not: "recipient|relay*|sender|auth*"},
+	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"dns|hostname|resolve|rdns"}, not: "recipient*|timeout"},
+	{is: upstream.ClassOther, in: connect | mail | rcpt, say: []string{"mx only|remote server returned|wrong .. region"}},
 	{is: upstream.ClassOther, in: connect, say: []string{"no smtp service|license|does not accept mail|not accept mail"}},
-	{is: upstream.ClassSyntaxOrProtocol, in: connect, say: []string{"synchroni*|pipelin*|protocol violation|before .. greeting"}},
+	{is: upstream.ClassSyntaxOrProtocol, in: connect, say: []string{"synchroni*|pipelin*|protocol violation|protocol error|before .. greeting"}},
+	{is: upstream.ClassSyntaxOrProtocol, in: connect | ehlo, say: []string{"helo|ehlo"}, code: "5 none"},
+	{is: upstream.ClassTemporaryLocalProblem, in: connect, code: "5", say: []string{"try later|try again|plus tard|later"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: ehlo, code: "500 501 503 504"},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, code: "5 none", say: []string{"denied|reject*|refus*|block*|" +
 		"listed|banned|not allowed|not welcome|abuse|spam*|拒否|拒绝"}, not: "helo|ehlo|name"},
@@ -88,7 +107,7 @@ var messageRules = []rule{
 			"size limit*|size exceed*|size .. exceed*|exceed* .. size|databytes|mailsize|maximum size|fixed size|file too big|" +
 			"size of message|message length|reduce message size|zu gross|zu gros|trop volumineux|trop gros|taille limite|" +
 			"taille maximale|demasiado grande|tamano|размер*|サイズ|大きすぎ|太大|大小超过"},
-		not: "mailbox|quota|line too long|password|envelope|inbox|queue|same size|メールボックス"},
+		not: "mailbox|filesystem|file system|quota|line too long|password|envelope|inbox|queue|same size|メールボックス"},
 	{is: upstream.ClassMessageTooLarge, in: smtp, enh: "x.3.4 x.2.3", not: "mailbox|quota"},
 	{is: upstream.ClassMessageTooLarge, in: mail, code: "552 523", not: "from|virus|spam"},
 
@@ -97,14 +116,15 @@ var messageRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: body, say: []string{
 		"not rfc|see rfc|rfc .. compliant|missing .. header|missing a valid|missing required|having no from|messageid|duplicate header|" +
 			"multiple .. headers|multiple addresses in from|bare lf|bare linefeed*|bare newline*|lone cr|maximum allowed line length|" +
-			"line too long|lines too long|header not terminated"}},
+			"linefeed*|line feed*|line too long|lines too long|header not terminated"}},
 
 	// The sender's domain failed its checks: the sender's rules know it.
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{spf}, not: "signing|milter|greylist*|virus*|score"},
-	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"required authentication level|designate* .. permitted sender|" +
+	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"required authentication level|authentication checks|authentication information|designate* .. permitted sender|" +
 		"domain authentication|sender is unauthenticated|unauthenticated sender"}},
 
 	{is: upstream.ClassContentRejectedSpam, in: body, say: []string{"same size mails"}},
+	{is: upstream.ClassContentRejectedSpam, in: tx, say: []string{"prohibited the mail|prohibited the message|policy that prohibited"}},
 	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{
 		"spam|spams|spammy|spm|spamassassin|antispam|anti spam|junk|junkmail|virus*|malware|phish*|trojan|infected|unsolicited|" +
 			"ube|uce|bulk mail|bulk email|bulk e|bulk|mass mailer|content reject*|content .. reject*|content denied|content filter*|" +
@@ -121,10 +141,14 @@ var messageRules = []rule{
 
 // senderRules: this sender may not send here.
 var senderRules = []rule{
-	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"fully qualified|must contain a domain|syntax|malformed|domain name required|" +
+	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"restricted characters|illegal characters|invalid characters|" +
+		"illegal character|invalid character|characters in address|multiple from|unqualified|fully qualified|must contain a domain|syntax|malformed|domain name required|" +
 		"bad address|unbalanced|fqdn|valid address is required"},
 		not: "domain not found|mx|does not exist|user unknown|dns"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", enh: "x.1.3"},
+	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "501", enh: "x.1.1"},
+	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", say: []string{"address|recipient|mailbox"},
+		not: "relay*|unknown|not found|not exist*|no such"},
 	{is: upstream.ClassSyntaxOrProtocol, in: mail, say: []string{"address is not valid|invalid address|addresses not supported|address too long"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: mail | rcpt, code: "4", say: []string{"configuration error|configuration problem|" +
 		"sender verify callout|callout"}},
@@ -132,7 +156,8 @@ var senderRules = []rule{
 		"sender address rejected|sender rejected|sender denied|sender .. not allowed|sender not allowed|sender is reject*|" +
 			"sender .. denied|sender .. not permitted|sender verify fail*|sender verification|sender .. refused|refused .. sender|" +
 			"denies the sender|sender refused|invalid sender|fake sender|null sender*|sender address verification|envelope sender|" +
-			"badmailfrom|your sender|sender domain|domain of sender|sender .. does not resolve|sender .. not exist|sender is unvalidated|" +
+			"private list|members only|list access|closed list|member of this list|sender not in|allowed senders|" +
+			"from to must be in|is in a domain that we|badmailfrom|envelope blocked|envelope rejected|blocked senders|blocked sender|header based|header from|your sender|sender domain|domain of sender|sender .. does not resolve|sender .. not exist|sender is unvalidated|" +
 			"sender .. unverified|sender .. not verified|verified sender|sender identity|from address is not verified|email address is not verified|" +
 			"address not verified|address is not verified|unverified address|identities failed|mail from ~addr refused|mail from ~host refused|" +
 			"mail from ~addr not|mail from ~host not|mail from ~addr rejected|mail from ~host rejected|send as|send on behalf|" +
@@ -165,6 +190,7 @@ var recipientRules = []rule{
 			"容量|一杯|いっぱい|満杯|超过容量|已满|空间不足"},
 		not: "sending|submission|relay quota|system storage|organization|queue"},
 	{is: upstream.ClassMailboxFull, in: rcpt | body, enh: "x.2.2", not: "greylist*"},
+	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "5.1.1 5.1.6", code: "55", not: "relay*|temporar*|list of"},
 	{is: upstream.ClassMailboxFull, in: rcpt, code: "552 522", not: "disabled|unknown|not exist*|deactivated|inactive|invalid"},
 
 	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4 none", say: []string{"dns temporary|name server timeout|" +
@@ -177,12 +203,12 @@ var recipientRules = []rule{
 			"unroutable domain|unrouteable mail domain|no mx|valid mx|mx lookup|mx record*|mx or a|null mx|nullmx|domain does not accept|" +
 			"does not accept mail|doesnt accept mail|does not accept email|not accept mail|any host named|host by that name|" +
 			"mail exchanger|domain lookup|unable to route|domain name must resolve|domain must resolve|must resolve|domain failure|" +
-			"bad destination host|domain name not found|dns domain|recipient domain|rcpt domain|invalid domain|host or domain|" +
+			"bad destination host|domain name not found|dns domain|dns query|dns error|dns failure|dns lookup|recipient domain|rcpt domain|invalid domain|host or domain|" +
 			"domain is not reachable|nxdomain|existiert nicht|domain existiert|domaine inconnu|dominio no existe|домен*|ドメインが|" +
 			"ドメインは|域名不存在|could not resolve|cannot resolve"},
 		not: "sender|verification failed for|user unknown|tenant|allowed rcpthosts|account|accepted domain|mailbox .. domain|" +
 			"smtp domain|currently suspended|domain or user"},
-	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, enh: "x.1.2 x.4.4 5.4.310", not: "relay*|mailbox*|user unknown|" +
+	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, enh: "x.1.2 x.4.4 5.4.310 5.4.312", not: "relay*|mailbox*|user unknown|" +
 		"no longer accepts|user reject|invalid recipient address|configuration"},
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556"},
 
@@ -209,13 +235,15 @@ var recipientRules = []rule{
 			"unrouteable address|unroutable address|cant accept user|accept user|not a known|known user|valid user|not our user|" +
 			"name is not recognized|not listed in|does not exist|not exist|doesnt exist|dosnt exist|not found|badrcptto|has been replaced|" +
 			"user has moved|be delivered|deactivated|blocked by the recipient|refuse to receive|refuses to accept|not accepting|" +
-			"protected by|utilisateur inconnu|destinataire inconnu|destinataire invalide|destinataire .. bloque|benutzer unbekannt|" +
+			"banned recipient|rejected by recipient*|rejected by the recipient*|by recipients|no longer valid|longer exists|" +
+			"target address|resolver rst|not activated|protected by|utilisateur inconnu|destinataire inconnu|destinataire invalide|destinataire .. bloque|benutzer unbekannt|" +
 			"unbekannt*|empfanger .. unbekannt|no existe|desconocido|utente|sconosciuto|inesistente|nie istnieje|не существует|" +
 			"неизвестн*|не найден*|пользовател*|存在しません|宛先不明|見つかりません|宛先が|宛先の|不存在|无此用户|収件人|" +
 			"收件人"},
 		not: "relaying denied|relay denied|relay access denied|relaying not|rcpthosts|relay not|denies relay|no relay|relaying disallowed|" +
 			"no relaying|not local host|no gateway|relay .. not|domains in|non accepted|list of"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.1 x.1.6 x.2.1 5.1.10 5.4.1", not: "relay*|temporar*"},
+	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "5.7.504 5.7.505 5.7.507"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "x.1.0", not: "relay*"},
 }
 
@@ -226,6 +254,7 @@ var relayRules = []rule{
 			"local domains only|non accepted|outsiders|our network|our customers|outside domains|handle mail for|handle email for|" +
 			"forbidden by your ip|server use forbidden|use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|" +
 			"user not local|~addr not local|ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|" +
+			"smtp of your|server of your provider|your providers|your own provider|your isps smtp|host* .. not authorized|" +
 			"weiterleitung|from your location|your location|from your network|this network|open relay|non local"},
 		not: "temporary lookup|lookup"},
 	{is: upstream.ClassRelayDeniedIP, in: smtp, enh: "5.7.64 5.7.54 5.7.367"},

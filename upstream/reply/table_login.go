@@ -34,6 +34,7 @@ var unlockRules = []rule{
 			"version|temporar*|cannot accept tls|pipelin*|" + spf},
 	{is: upstream.ClassTLSRequired, in: smtp, say: []string{"plain text connection*|plaintext connection*|cleartext connection*|" +
 		"plaintext authentication|plain text auth*|cleartext auth*|non secure|unencrypted connection|insecure connection"}},
+	{is: upstream.ClassTLSRequired, in: connect | ehlo | tx, say: []string{"requires tls|requires encryption|strength cipher*|stronger encryption"}},
 	{is: upstream.ClassTLSRequired, in: smtp, enh: "x.7.10 x.7.11"},
 	{is: upstream.ClassTLSRequired, in: auth | mail | rcpt | ehlo, code: "538 523", not: "size"},
 
@@ -83,7 +84,7 @@ var accountRules = []rule{
 		"werent recognized as .. valid sender|recognized as a valid sender|no longer allowed to send|submission has been disabled|" +
 		"outgoing mail .. suspended|outgoing mail .. disabled|outgoing email .. disabled|outgoing email .. suspended|sending .. disabled for|" +
 		"sending .. suspended|sender account .. disabled|sender account .. suspended|blocked from sending|suspended from sending|" +
-		"account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
+		"account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data | dataEnd, code: "5 none", say: []string{off, "account|your login|" +
 		"user is|your mailbox|konto|compte|cuenta|аккаунт|アカウント|账户|帐号"},
 		not: "ip|recipient*|be delivered|address rejected|tried to reach|discontinued|host|greylist*|destinataire|empfanger|" +
@@ -91,6 +92,9 @@ var accountRules = []rule{
 	{is: upstream.ClassAccountDisabledOrLocked, in: rcpt, say: []string{"your account .. locked|your account .. suspended|" +
 		"your account .. disabled|your account .. blocked|user is locked|user locked|your mailbox .. suspended|your email account .. blocked"},
 		not: "recipient*|temporary locked"},
+	{is: upstream.ClassAccountDisabledOrLocked, in: mail | rcpt | data, say: []string{"sending|send|outgoing|outbound|submission",
+		"is disabled|has been disabled|is blocked|has been blocked|is suspended|has been suspended|is locked|is restricted",
+		"account|user|domain|your"}, not: "ip|host|server|message was|recipient*"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail, enh: "x.2.1"},
 }
 

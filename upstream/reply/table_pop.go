@@ -14,9 +14,12 @@ var popRules = []rule{
 		"unrecognized command|not valid in this state|wrong state|command not supported|command issued|already given|already authenticated|" +
 		"not specified|no username"}},
 
+	{is: upstream.ClassOther, in: pop, say: []string{"user first|authorization first|pass first|password first|" +
+		"send user|user command first|need user|login first|log in first|expected user|expecting user"}},
+
 	{is: upstream.ClassTLSRequired, in: pop, say: []string{
 		"tls|ssl|starttls|stls|encryption|encrypted|cleartext|plaintext|plain text|non secure|secure connection|暗号化",
-		"required|require*|must|only|first|disallow*|not allowed|disabled|not permitted|use|using|need|needed|after|non secure|必要|接続して|してください|使用"},
+		"requi*|must|only|first|disallow*|not allowed|disabled|not permitted|use|using|need|needed|after|non secure|必要|接続して|してください|使用"},
 		not: "handshake|certificate|stls not|already|plain authentication failed|apop not"},
 	{is: upstream.ClassAppPasswordOrOAuthRequired, in: pop, say: []string{
 		"application specific|app specific|application password|app password|app passwords|specific password|web login|web browser|" +
@@ -33,8 +36,8 @@ var popRules = []rule{
 			"受信間隔|頻繁|频率|频繁"},
 		not: "invalid logon"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{
-		"account|user|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
-		off + "|not enabled|not have .. access|access enabled|isnt enabled|not allowed to use|not permitted to use|not active|" +
+		"account|user|domain|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
+		off + "|isnt active|is not active|not yet active|not enabled|not have .. access|access enabled|isnt enabled|not allowed to use|not permitted to use|not active|" +
 			"not activated|upgrade|not open|利用できません|有効になって"},
 		not: "database|mailbox|maildrop|mail drop|lock busy|maillock|cleartext|plaintext|session|auth* fail*|command|another|使用中|メールボックス"},
 	{is: upstream.ClassMechanismUnsupported, in: pop, say: []string{
@@ -42,7 +45,7 @@ var popRules = []rule{
 		"not|unsupported|unrecognized|unknown|invalid|must use|use apop|disabled|only|サポート|対応して"}, not: "password|incorrect|fail*"},
 
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|" +
-		"password expired|password has expired"}, not: "fatal|database|internal|error|no such|unknown|shutting|limit"},
+		"password expired|password has expired"}, not: "unable|cannot|cant|could not|couldnt|failed|fatal|database|internal|error|no such|unknown|shutting|limit"},
 
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{
 		"mailbox|maildrop|mail drop|maillock|mail box|mbox|spool|lock|session|inbox|postfach|boite|buzon|メールボックス|メイルボックス|邮箱|ящик",

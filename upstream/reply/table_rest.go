@@ -4,9 +4,10 @@ import "melon/upstream"
 
 // protocolRules: the conversation went wrong, or the server is in trouble.
 var protocolRules = []rule{
+	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"mail first|rcpt first|helo first|ehlo first|hello first"}},
 	{is: upstream.ClassOther, in: mail | rcpt, code: "502"},
 	{is: upstream.ClassOther, in: tx, say: []string{"unsupported option|command not implemented|command not allowed|not implemented|" +
-		"local configuration error|configuration error|message expired|smtputf8"}, code: "5 none"},
+		"local configuration error|configuration error|smtputf8"}, code: "5 none"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "5 none", say: []string{
 		"syntax|syntactically|malformed|helo|ehlo|hello|need mail|need rcpt|mail first|rcpt first|mail command|rcpt command|" +
 			"valid rcpt command|say mail|say rcpt|bad sequence|sequence|out of order|nested|already specified|sender already|" +
@@ -17,6 +18,7 @@ var protocolRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "4 none", say: []string{"stray newline|bare lf|bare linefeed*|smtplf|" +
 		"protocol violation|syntax"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: dataEnd, code: "451", say: []string{"see ~host"}},
+	{is: upstream.ClassTemporaryLocalProblem, in: tx, say: []string{"message expired|queue expired|delivery time expired"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "4"},
 	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "none 5", say: []string{later + "|busy|maintenance|out of memory|" +
 		"timeout|timed out|overload*|ueberlastet|uberlastet|メンテナンス|混み合って"}, not: "spam*|sender"},
@@ -33,6 +35,9 @@ var codeRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "500 501 503 504 555"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "550 553"},
 	{is: upstream.ClassRelayDeniedIP, in: rcpt, code: "554"},
-	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "550 553"},
+	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "51 55 57"},
+	{is: upstream.ClassTemporaryLocalProblem, in: smtp, enh: "5.4.7 4.x.x"},
+	{is: upstream.ClassOther, in: body, enh: "5.0.x 5.3.x 5.4.x 5.5.x"},
 	{is: upstream.ClassMessageTooLarge, in: body, code: "552"},
+	{is: upstream.ClassContentRejectedSpam, in: body, code: "550 553 554 571 541"},
 }
