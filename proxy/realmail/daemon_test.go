@@ -51,20 +51,19 @@ func (j *journal) count(words ...string) int {
 	return len(matching(j.lines, words))
 }
 
-// wait returns the n-th line that has all the words, counted from 1, when it
-// has come.
-func (j *journal) wait(ctx context.Context, n int, words ...string) (string, error) {
+// wait returns the first line that has all the words, when it has come.
+func (j *journal) wait(ctx context.Context, words ...string) (string, error) {
 	for {
 		j.mu.Lock()
 		found, more := matching(j.lines, words), j.more
 		j.mu.Unlock()
-		if len(found) >= n {
-			return found[n-1], nil
+		if len(found) > 0 {
+			return found[0], nil
 		}
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return "", fmt.Errorf("%d of %d lines with %q: %w", len(found), n, words, ctx.Err())
+			return "", fmt.Errorf("no line with %q: %w", words, ctx.Err())
 		}
 	}
 }
@@ -178,7 +177,7 @@ func (d *daemon) waitFor(t testing.TB, words ...string) string {
 		case <-ctx.Done():
 		}
 	}()
-	line, err := d.wait(ctx, 1, words...)
+	line, err := d.wait(ctx, words...)
 	if err != nil {
 		t.Fatal(err)
 	}

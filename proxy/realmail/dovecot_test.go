@@ -48,7 +48,7 @@ passdb {
 }{{end}}
 userdb {
   driver = static
-  args = uid=vmail gid=vmail home=/var/mail/users/%u
+  args = uid=vmail gid=vmail home=/var/mail/users/%u mech=%m
 }
 ` + dovecotServices
 
@@ -96,6 +96,7 @@ userdb static {
     uid = vmail
     gid = vmail
     home = /var/mail/users/%{user}
+    mech = %{mechanism}
   }
 }
 ` + dovecotServices
@@ -160,10 +161,6 @@ func (p *provider) writeDovecot(t testing.TB, d dovecotSettings) {
 		p.write(t, name, 0o644, b.String())
 	}
 }
-
-// popLoggedIn is in what Dovecot logs of a POP3 login alone: the number of the
-// process that serves it ("Login: " in 2.3, "Logged in: " in 2.4).
-const popLoggedIn = ", mpid="
 
 // startDovecot configures and starts Dovecot in the provider's root directory,
 // and waits until it serves. Postfix's queue directory must be there.

@@ -95,19 +95,6 @@ func (p *provider) findAddress(t testing.TB) {
 func (p *provider) smtpAddr() string { return fmt.Sprintf("%s:%d", p.host, p.smtp) }
 func (p *provider) popAddr() string  { return fmt.Sprintf("%s:%d", p.host, p.pop) }
 
-// wantPOPLogins fails the test unless Dovecot's log has that many logins.
-func (p *provider) wantPOPLogins(t testing.TB, want int, when string) {
-	t.Helper()
-	if want > 0 { // the log may come after the mail that was sent meanwhile
-		if _, err := p.dovecot.wait(within(t), want, popLoggedIn); err != nil {
-			t.Fatalf("POP logins %s: %v", when, err)
-		}
-	}
-	if n := p.dovecot.count(popLoggedIn); n != want {
-		t.Errorf("%d POP logins %s, want %d", n, when, want)
-	}
-}
-
 // write makes a file of the provider's own. It looks an hour old, as Postfix
 // waits until main.cf is a few seconds old, in case it is being written.
 func (p *provider) write(t testing.TB, name string, mode os.FileMode, data string) {
