@@ -44,6 +44,7 @@ func (c *cli) runRelay(ctx context.Context, logLevel string) error {
 	if err != nil {
 		return err
 	}
+	unprotected := protectProcess() // before anything is made or read
 	cfg, err := c.loadConfig(p)
 	if err != nil {
 		return err
@@ -62,6 +63,12 @@ func (c *cli) runRelay(ctx context.Context, logLevel string) error {
 	}
 	if logFile != nil {
 		defer logFile.Close()
+	}
+	if unprotected != nil {
+		log.Warn("the process cannot be protected as it should be", "error", unprotected)
+	}
+	if err := ownState(p.State); err != nil {
+		return err
 	}
 	// The signals are caught before anything starts, so that none is missed.
 	ctx, unstop := signal.NotifyContext(ctx, stopSignals...)
