@@ -303,6 +303,16 @@ func TestAddByDevice(t *testing.T) {
 	if _, err := provider.Wait(wait(t), 3); err != nil {
 		t.Fatalf("%v\n%s", err, relay.output())
 	}
+	stored := filepath.Join(h.state, "oauth-*.json")
+	if files, _ := filepath.Glob(stored); len(files) != 1 {
+		t.Errorf("stored: %v", files)
+	}
+	if _, errs, status := h.run("account", "remove", "provider-a", "--yes"); status != exitDone {
+		t.Error(errs)
+	}
+	if files, _ := filepath.Glob(stored); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
 }
 
 // piped runs a command with a password on standard input and no terminal.

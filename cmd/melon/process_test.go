@@ -41,6 +41,7 @@ type home struct {
 	dir    string
 	config string
 	state  string
+	env    []string // more environment for its commands
 }
 
 func newHome(t *testing.T, yaml string) *home {
@@ -81,6 +82,7 @@ func (h *home) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(h.t.Context(), exe, append([]string{"--config", h.config, "--state", h.state}, args...)...)
 	cmd.Env = append(os.Environ(), asMelon+"=1", "HOME="+h.dir, "XDG_RUNTIME_DIR="+h.dir, "LANG=C", "GORACE=halt_on_error=1")
+	cmd.Env = append(cmd.Env, h.env...)
 	return cmd
 }
 
