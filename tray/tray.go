@@ -284,13 +284,16 @@ func (b *brain) show(ctx context.Context) {
 			return
 		case n := <-b.tell:
 			limited, cancel := context.WithTimeout(ctx, commandTime)
-			if err := b.notifier.Show(limited, n); err != nil && ctx.Err() == nil {
+			if err := b.notifier.Show(limited, n); err != nil && ctx.Err() == nil && n.Cause != causeNoTray {
 				b.say("%s: %s (a notification could not be shown: %v)", n.Title, strings.ReplaceAll(n.Body, "\n", " "), err)
 			}
 			cancel()
 		}
 	}
 }
+
+// causeNoTray is the cause of a notice that is said on standard error as well.
+const causeNoTray = "no tray"
 
 // lookForHost says once when no panel shows icons. It goes on to wait for one:
 // the library registers with it when it comes.
@@ -301,7 +304,7 @@ func (b *brain) lookForHost(ctx context.Context) {
 	b.say("this desktop shows no tray icons so far; Melon runs all the same. Its page: melon open. Its state: melon status")
 	w := wordsFor(b.o.Lang)
 	select {
-	case b.tell <- Notice{Cause: "no tray", Title: w.noTrayTitle, Body: w.noTrayBody}:
+	case b.tell <- Notice{Cause: causeNoTray, Title: w.noTrayTitle, Body: w.noTrayBody}:
 	case <-ctx.Done():
 	}
 }

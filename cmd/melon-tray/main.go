@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,7 +21,10 @@ import (
 	"melon/tray"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+func main() {
+	log.SetOutput(io.Discard) // a library's lines; what matters of them is said by the tray
+	os.Exit(run(os.Args[1:], os.Stderr))
+}
 
 const usage = `melon-tray shows Melon's icon in the panel. It starts "melon run" when none
 runs, and closing it stops no mail.
@@ -29,6 +33,8 @@ runs, and closing it stops no mail.
   --state DIR     the state directory, likewise
   --lang en|ja    language; default: the desktop's
   --melon FILE    the melon program; default: beside melon-tray, else in PATH
+  --patience TIME how long a panel may take to appear before melon-tray says that
+                  there is none; it goes on to wait. Default 20s
 
 Exit status: 0 it was quit, 1 there is no desktop or it went away,
 2 the command line is wrong.
@@ -41,6 +47,7 @@ func run(args []string, stderr io.Writer) int {
 	flags.Usage = func() { fmt.Fprint(stderr, usage) }
 	config, state := flags.String("config", "", ""), flags.String("state", "", "")
 	lang, program := flags.String("lang", "", ""), flags.String("melon", "", "")
+	patience := flags.Duration("patience", 0, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
@@ -62,7 +69,8 @@ func run(args []string, stderr io.Writer) int {
 		*lang = tray.Language(os.Getenv)
 	}
 	m.Flags = append(m.Flags, "--lang", *lang)
-	if err := show(ctx, m, *lang, stderr); err != nil {
+	o := tray.Options{Melon: m, Lang: *lang, Log: stderr, HostPatience: *patience}
+	if err := show(ctx, o); err != nil {
 		fmt.Fprintln(stderr, "melon-tray:", strings.TrimPrefix(err.Error(), "melon-tray: "))
 		return 1
 	}
@@ -70,13 +78,13 @@ func run(args []string, stderr io.Writer) int {
 }
 
 // show runs the one tray of this relay.
-func show(ctx context.Context, m tray.Melon, lang string, stderr io.Writer) (err error) {
-	if m.Path == "" {
-		if m.Path, err = tray.FindMelon(); err != nil {
+func show(ctx context.Context, o tray.Options) (err error) {
+	if o.Melon.Path == "" {
+		if o.Melon.Path, err = tray.FindMelon(); err != nil {
 			return err
 		}
 	}
-	p, err := m.Paths(ctx)
+	p, err := o.Melon.Paths(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,13 +97,12 @@ func show(ctx context.Context, m tray.Melon, lang string, stderr io.Writer) (err
 		return err
 	}
 	if !locked {
-		fmt.Fprintln(stderr, "melon-tray: there is an icon already")
+		fmt.Fprintln(o.Log, "melon-tray: there is an icon already")
 		return nil
 	}
 	defer one.Unlock() // the file stays: removing it would race with the next one
-	relay := client.New(p.Socket)
-	defer relay.Close()
-	return tray.Run(ctx, tray.Options{
-		Relay: relay, Melon: m, State: p.State, Driver: tray.NewDriver(), Notify: tray.NewNotifier, Lang: lang, Log: stderr,
-	})
+	o.Relay, o.State = client.New(p.Socket), p.State
+	defer o.Relay.Close()
+	o.Driver, o.Notify = tray.NewDriver(), tray.NewNotifier
+	return tray.Run(ctx, o)
 }
