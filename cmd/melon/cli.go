@@ -134,8 +134,8 @@ Start with:  melon demo            see it work, with nothing set up
 	root.AddCommand(
 		c.runCommand(), c.demoCommand(), c.statusCommand(), c.outboxCommand(), c.logCommand(),
 		c.accountCommand(), c.loginCommand(), c.providerCommand(), c.openCommand(),
-		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.configCommand(), c.versionCommand(),
-		c.sendmailCommand(),
+		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.doctorCommand(), c.configCommand(), c.versionCommand(), c.autostartCommand(),
+		c.sendmailCommand(), c.manualCommand(),
 	)
 	return root
 }

@@ -88,6 +88,7 @@ func (c *cli) runRelay(ctx context.Context, logLevel string) error {
 	if err != nil {
 		return err
 	}
+	followBinary(ctx, c.getenv, log)
 	c.greet(cfg, p, d)
 	for {
 		select {
