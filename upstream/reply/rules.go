@@ -21,6 +21,29 @@ package reply
 //  8. Syntax, then the server's own trouble, then the bare codes: enhanced
 //     status code first (RFC 3463), reply code and phase last.
 //
+// What the labels of known replies hold to, where several answers are right:
+//
+//   - The sender's domain or address (it does not exist, SPF, DKIM, DMARC, "not
+//     owned by user", blocked senders, a refused group) is
+//     sender-domain-restricted in every phase, a 4yz "rate limited because SPF
+//     did not pass" included: the cause decides, not the rate.
+//   - A recipient's shut, suspended, moved or choosy mailbox is
+//     recipient-unknown; account-disabled-or-locked is the sender's own account.
+//   - Relaying refused with a word about logins ("unless you authenticate",
+//     "thru this MTA", "relay check local") is auth-required; bare, it is
+//     relay-denied-ip, and so is "we do not handle mail for".
+//   - A bare refusal of the greeting, a missing reverse name, a dynamic address
+//     or a bad reputation is sender-ip-blocklisted; "deferred", "too many" and
+//     4.7.650 are rate-limited; 421 and 4yz otherwise temporary-local-problem.
+//   - A bare refusal after the message is content-rejected-spam; size by words,
+//     X.3.4 and X.2.3; a mail loop, a missing feature or an unknown upstream
+//     fault is other.
+//   - A wrong order of commands, HELO names, malformed addresses and headers are
+//     syntax-or-protocol; a command that the server lacks is other, save AUTH
+//     and STARTTLS (mechanism-unsupported).
+//   - POP3: a refusal of PASS in unknown words is pop-credentials-rejected, as
+//     repeating it might lock the account; before PASS it is other.
+//
 // A 4yz reply is never taken for a permanent fault of the password: rejected
 // credentials need 5yz (or no code at all). POP3 has a table of its own, as its
 // answers have no codes; the response codes of RFC 2449 and RFC 3206 come first
@@ -44,7 +67,7 @@ const (
 	// later is how servers put off.
 	later = "try again|try later|try after|retry|later|come back|temporar*|spater|spaeter|plus tard|mas tarde|позже|しばらく|後ほど|一時的|稍后"
 	// spf are the checks of the sender's domain.
-	spf = "~spf|spf|dkim|dmarc|sender policy|sender id|openspf|batv|spoof*"
+	spf = "~spf|spf|dkim|dmarc|domainkey*|domain keys|sender policy|sender id|openspf|batv|spoof*"
 	// lists are the lists of refused addresses.
 	lists = "~rbl|rbl|dnsbl|dnsbls|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|" +
 		"spamhaus|spamcop|" +

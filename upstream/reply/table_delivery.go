@@ -19,7 +19,7 @@ var limitRules = []rule{
 		"spf|dkim|dmarc|unauthenticated|unresolvable|does not resolve|from domain"}, not: "relay*|score|virus*"},
 	// "This IP has been blocked for sending too many": a list, not a rate.
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo | mail | rcpt, code: "5 none", say: []string{
-		"ip has been|ip address has been|host has been|ip is|address is|ip was", "block*|ban|banned|barred|refused|rejected|denied"},
+		"ip has been|ip address has been|host has been|ip is|ip address is|~ip is|ip was", "block*|ban|banned|barred|refused|rejected|denied"},
 		not: "greylist*|relay*|mailbox|recipient*|user"},
 
 	// Mailbox words first: "user has too many messages" is no rate.
@@ -43,7 +43,7 @@ var limitRules = []rule{
 			"max message* per|messages per session|messages per connection|number of messages|excessive volume|high volume|" +
 			"unexpected volume|this hour|this minute|within .. hours|quota for .. hours|burst*|flood*|concurrency|" +
 			"exceeded permitted limits|mail volume|send fewer|sending too"},
-		not: "mailbox size|message size|size limit|header size|bounce*"},
+		not: "mailbox size|message size|size limit|header size|bounce*|spam score|url|attachment*"},
 	{is: upstream.ClassRateLimited, in: smtp, code: "4", say: []string{"reputation|unusual rate|too many errors|user complaints|" +
 		"ts01|ts02|ts03"}, not: lists + "|greylist*"},
 	{is: upstream.ClassRateLimited, in: connect | ehlo, code: "4", say: []string{"connection deferred|connections deferred|" +
@@ -60,16 +60,16 @@ var limitRules = []rule{
 // refused, whatever the message.
 var addressRules = []rule{
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{lists},
-		not: "url|uribl|surbl|message contains|body|link|" + spf + "|sender domain|domain listed|envelope sender|badmailfrom|white list"},
+		not: "spam pattern|spam content*|may not exist|mail from domain|address that has been|url|uribl|surbl|message contains|body|link|" + spf + "|sender domain|domain listed|envelope sender|badmailfrom|white list"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
 		"reverse dns|ptr|rdns|reverse hostname|reverse lookup*|find your hostname|resolve your address|ip name lookup failed|" +
 			"dynamic ip|dynamic ips|dynamically assigned|dial up|dialup|dynamic address*|residential"},
 		not: "relaying denied|greylist*|message contains"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
-		"banned sending|banned sender ~ip|ip range|ip addresses on|ont ete bloques|est bloque|dns check|your ip .. block*|your ip .. reject*|your ip .. banned|your ip .. refus*|your ip .. listed|" +
+		"banned sending|banned sender ~ip|ip range|ip addresses on|ont ete bloques|your ip .. block*|your ip .. reject*|your ip .. banned|your ip .. refus*|your ip .. listed|" +
 			"ip address .. block*|ip address .. reject*|ip address .. listed|access from ip|black ip|ip is reject*|ip is hangup|" +
 			"ip reject|bad ip|ip .. is blocked|~ip is blocked|traffic not accepted|from this ip|accept* .. from your ip|accept* mail from your|" +
-			"connections from your|connections will not be accepted|smtp server of your isp|your isps|internet service provider|" +
+			"spams from your|spam from your|connections from your|connections will not be accepted|smtp server of your isp|your isps|internet service provider|" +
 			"mail server of your|not allowed to connect|administratively denied|poor reputation|poor email reputation|reputation score|" +
 			"low reputation of the sending ip|reputation of the sending ip|ip reputation|unusual rate of unsolicited|namespace mining|" +
 			"permanently deferred|spamming issues|suspiciously like spammer|adresse ip|direccion ip|ip adresse|ip адрес|ipアドレス|" +
@@ -88,10 +88,10 @@ var addressRules = []rule{
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, enh: "x.7.25 5.7.606 5.7.708 5.7.511"},
 	{is: upstream.ClassSenderIPBlocklisted, in: mail | rcpt | data, code: "55 57 none", say: []string{"access denied"},
 		not: "recipient|relay*|sender|auth*"},
-	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"dns|hostname|resolve|rdns"}, not: "recipient*|timeout"},
+	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"dns|hostname|resolve|rdns"}, not: "helo|ehlo|recipient*|timeout"},
 	{is: upstream.ClassOther, in: connect | mail | rcpt, say: []string{"mx only|remote server returned|wrong .. region"}},
 	{is: upstream.ClassOther, in: connect, say: []string{"no smtp service|license|does not accept mail|not accept mail"}},
-	{is: upstream.ClassSyntaxOrProtocol, in: connect, say: []string{"synchroni*|pipelin*|protocol violation|protocol error|before .. greeting"}},
+	{is: upstream.ClassSyntaxOrProtocol, in: connect, say: []string{"synchroni*|too soon|too early|pipelin*|protocol violation|protocol error|before .. greeting"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: connect | ehlo, say: []string{"helo|ehlo"}, code: "5 none"},
 	{is: upstream.ClassTemporaryLocalProblem, in: connect, code: "5", say: []string{"try later|try again|plus tard|later"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: ehlo, code: "500 501 503 504"},
@@ -108,21 +108,24 @@ var messageRules = []rule{
 			"size of message|message length|reduce message size|zu gross|zu gros|trop volumineux|trop gros|taille limite|" +
 			"taille maximale|demasiado grande|tamano|размер*|サイズ|大きすぎ|太大|大小超过"},
 		not: "mailbox|filesystem|file system|quota|line too long|password|envelope|inbox|queue|same size|メールボックス"},
-	{is: upstream.ClassMessageTooLarge, in: smtp, enh: "x.3.4 x.2.3", not: "mailbox|quota"},
-	{is: upstream.ClassMessageTooLarge, in: mail, code: "552 523", not: "from|virus|spam"},
+	{is: upstream.ClassMessageTooLarge, in: smtp, enh: "x.3.4 x.2.3", not: "mailbox|quota|policy|violation"},
+	{is: upstream.ClassMessageTooLarge, in: mail, code: "552 523", not: "from|virus|spam|sender|reject*"},
 
-	{is: upstream.ClassOther, in: tx, say: []string{"config error|system config|local configuration|points back|hop count|" +
+	{is: upstream.ClassOther, in: tx, code: "5 none", say: []string{"config error|system config|local configuration"}},
+	{is: upstream.ClassOther, in: tx, say: []string{"points back|hop count|" +
 		"too many hops|hops|loop|looping|loops back|utf addresses|routing loop|mail loop|smtputf8|message partial|received headers"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: body, say: []string{
-		"not rfc|see rfc|rfc .. compliant|missing .. header|missing a valid|missing required|having no from|messageid|duplicate header|" +
+		"boundary|required header|header .. missing|but got header|only one from|only one .. header|malformed mime|" +
+			"not rfc|see rfc|rfc .. compliant|missing .. header|missing a valid|missing required|having no from|messageid|duplicate header|" +
 			"multiple .. headers|multiple addresses in from|bare lf|bare linefeed*|bare newline*|lone cr|maximum allowed line length|" +
-			"linefeed*|line feed*|line too long|lines too long|header not terminated"}},
+			"linefeed*|line feed*|not comply|comply with|non compliant|not compliant|line too long|lines too long|header not terminated"}},
 
 	// The sender's domain failed its checks: the sender's rules know it.
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{spf}, not: "signing|milter|greylist*|virus*|score"},
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"required authentication level|authentication checks|authentication information|designate* .. permitted sender|" +
 		"domain authentication|sender is unauthenticated|unauthenticated sender"}},
 
+	{is: upstream.ClassTemporaryLocalProblem, in: body, say: []string{"internal error|internal server error|internal problem"}},
 	{is: upstream.ClassContentRejectedSpam, in: body, say: []string{"same size mails"}},
 	{is: upstream.ClassContentRejectedSpam, in: tx, say: []string{"prohibited the mail|prohibited the message|policy that prohibited"}},
 	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{
@@ -142,7 +145,7 @@ var messageRules = []rule{
 // senderRules: this sender may not send here.
 var senderRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"restricted characters|illegal characters|invalid characters|" +
-		"illegal character|invalid character|characters in address|multiple from|unqualified|fully qualified|must contain a domain|syntax|malformed|domain name required|" +
+		"illegal character|invalid character|characters in address|multiple from|valid rfc|unqualified|fully qualified|must contain a domain|syntax|malformed|domain name required|" +
 		"bad address|unbalanced|fqdn|valid address is required"},
 		not: "domain not found|mx|does not exist|user unknown|dns"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", enh: "x.1.3"},
@@ -161,7 +164,7 @@ var senderRules = []rule{
 			"sender .. unverified|sender .. not verified|verified sender|sender identity|from address is not verified|email address is not verified|" +
 			"address not verified|address is not verified|unverified address|identities failed|mail from ~addr refused|mail from ~host refused|" +
 			"mail from ~addr not|mail from ~host not|mail from ~addr rejected|mail from ~host rejected|send as|send on behalf|" +
-			"permission to send|permissions to send|not owned|not owned by|owned by user|mail from address|mail from must|" +
+			"permission to send|permissions to send|not owned|not owned by|owned by user|gateway user|third party dsn*|address that has been blacklisted|address has been blacklisted|sending domain|from this sender|this sender|mail from domain|mail from address|mail from must|" +
 			"mail from account|mail from invalid|from must equal|match the from|from and auth|from or to must|from address .. not|" +
 			"from header|mismatch*|does not match|from address must|sender name|sender address must|sender address does|send from this|" +
 			"send from address|not allowed to send from|not authorized to send from|authorized to send from|not allowed to send mail|" +
@@ -170,12 +173,15 @@ var senderRules = []rule{
 			"expediteur|emetteur|absender*|remitente|отправител*|送信者|差出人|発信元|送信元アドレス|送信元メール|发件人|" +
 			"sender address"},
 		not: "too many|recipient address rejected|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
+	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "5 none", say: []string{"domain|mailfrom",
+		"not allowed|not permitted|not accepted|denied|refused|blocked|rejected|unacceptable|not registered|not configured|unverified"},
+		not: "helo|ehlo|relay*|network|ip|host"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, say: []string{"relaying disallowed as|disallowed as|sender"}, code: "5 none", not: "command|" +
 		"syntax|helo|need|nested|already"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "5 4 none", say: []string{"domain not found|dns mx|no dns|" +
 		"mx .. entries|domain .. does not exist|not exist|host not found|cannot resolve|does not resolve|domain must|valid mx|" +
 		"policy reasons|access denied|from"},
-		not: "helo|ehlo|syntax|command|relay*|network|ip"},
+		not: "helo|ehlo|syntax|command|parameter*|relay*|network|ip"},
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, enh: "x.1.8 5.7.60 5.7.26 5.7.23 5.7.27 5.7.515 5.2.252", not: "syntax|utf"},
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, enh: "x.1.7", not: "syntax|invalid address|long|utf|no such domain|forgery"},
 }
@@ -185,7 +191,7 @@ var recipientRules = []rule{
 	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{
 		"over quota|overquota|quota exceed*|quota .. exceed*|exceed* .. quota|over .. quota|quota violation|quota reached|" +
 			"out of quota|disk quota|mailbox .. full|mailbox full|full mailbox|is full|inbox full|storage full|exceed* storage|" +
-			"storage allocation|storage quota|disk space limit|exceed* .. space|space .. used|not enough space|enough storage space|" +
+			"storage allocation|storage quota|exhausted|allowed storage|zuviele mails|mailbox limit|disk space limit|exceed* .. space|space .. used|not enough space|enough storage space|" +
 			"enough space|mailbox size|allowed size|pleine|plein|voll|ist voll|lleno|llena|переполнен*|dropfile size|quota|" +
 			"容量|一杯|いっぱい|満杯|超过容量|已满|空间不足"},
 		not: "sending|submission|relay quota|system storage|organization|queue"},
@@ -203,7 +209,7 @@ var recipientRules = []rule{
 			"unroutable domain|unrouteable mail domain|no mx|valid mx|mx lookup|mx record*|mx or a|null mx|nullmx|domain does not accept|" +
 			"does not accept mail|doesnt accept mail|does not accept email|not accept mail|any host named|host by that name|" +
 			"mail exchanger|domain lookup|unable to route|domain name must resolve|domain must resolve|must resolve|domain failure|" +
-			"bad destination host|domain name not found|dns domain|dns query|dns error|dns failure|dns lookup|recipient domain|rcpt domain|invalid domain|host or domain|" +
+			"bad destination host|domain name not found|dns domain|domain must exist|dead domain|mail domain .. unknown|host unreachable|name or service not known|dns query|dns error|dns failure|dns lookup|recipient domain|rcpt domain|invalid domain|host or domain|" +
 			"domain is not reachable|nxdomain|existiert nicht|domain existiert|domaine inconnu|dominio no existe|домен*|ドメインが|" +
 			"ドメインは|域名不存在|could not resolve|cannot resolve"},
 		not: "sender|verification failed for|user unknown|tenant|allowed rcpthosts|account|accepted domain|mailbox .. domain|" +
@@ -235,6 +241,7 @@ var recipientRules = []rule{
 			"unrouteable address|unroutable address|cant accept user|accept user|not a known|known user|valid user|not our user|" +
 			"name is not recognized|not listed in|does not exist|not exist|doesnt exist|dosnt exist|not found|badrcptto|has been replaced|" +
 			"user has moved|be delivered|deactivated|blocked by the recipient|refuse to receive|refuses to accept|not accepting|" +
+			"mailbox .. access denied|temporary locked|suppress*|suspend*|for that user|for this user|recipient unrecognized|recipient is unrecognized|mailbox delivery|" +
 			"banned recipient|rejected by recipient*|rejected by the recipient*|by recipients|no longer valid|longer exists|" +
 			"target address|resolver rst|not activated|protected by|utilisateur inconnu|destinataire inconnu|destinataire invalide|destinataire .. bloque|benutzer unbekannt|" +
 			"unbekannt*|empfanger .. unbekannt|no existe|desconocido|utente|sconosciuto|inesistente|nie istnieje|не существует|" +

@@ -74,7 +74,7 @@ var accountRules = []rule{
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, code: "5 432 none", say: []string{off, "account|user|mailbox|login|" +
 		"tenant|konto|compte|cuenta|аккаунт|учетная|ящик|password|アカウント|ユーザ|メールボックス|利用|账户|账号|帐号|sending"},
 		not: "basic|mechanism|smtp client|plain*|cleartext|ip|clientauth*|unlocked|account is not"},
-	{is: upstream.ClassAccountDisabledOrLocked, in: auth, say: []string{"password expired|password has expired|password is expired|" +
+	{is: upstream.ClassAccountDisabledOrLocked, in: auth, say: []string{"not subscribed|not yet activated|not activated|password expired|password has expired|password is expired|" +
 		"expired password|password transition|verify your account|change your password|not authorized to use|not allowed to use|" +
 		"not permitted to use|利用停止|停止中|unusual activity|suspicious activity|compromised"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, enh: "x.7.13 x.2.1", code: "5"},
@@ -84,7 +84,8 @@ var accountRules = []rule{
 		"werent recognized as .. valid sender|recognized as a valid sender|no longer allowed to send|submission has been disabled|" +
 		"outgoing mail .. suspended|outgoing mail .. disabled|outgoing email .. disabled|outgoing email .. suspended|sending .. disabled for|" +
 		"sending .. suspended|sender account .. disabled|sender account .. suspended|blocked from sending|suspended from sending|" +
-		"account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
+		"account is not yet activated|not yet activated|request activation|free account*|trial account*|" +
+		"not authorized to perform|account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data | dataEnd, code: "5 none", say: []string{off, "account|your login|" +
 		"user is|your mailbox|konto|compte|cuenta|аккаунт|アカウント|账户|帐号"},
 		not: "ip|recipient*|be delivered|address rejected|tried to reach|discontinued|host|greylist*|destinataire|empfanger|" +
@@ -102,7 +103,7 @@ var accountRules = []rule{
 var authRules = []rule{
 	// Before the words: the order of commands.
 	{is: upstream.ClassSyntaxOrProtocol, in: auth, say: []string{"helo|ehlo|already auth*|already specified|already logged|" +
-		"cancel*|abort*|base64|decode|decoding|malformed|invalid challenge|line too long|syntax|during a mail|mail transaction|" +
+		"cancel*|abort*|base64|decode|decoding|malformed|invalid challenge|line too long|line is too long|syntax|during a mail|mail transaction|" +
 		"no argument*|argument* required|invalid response"},
 		not: "fail*|incorrect|bad sequence .. auth"},
 	{is: upstream.ClassRelayDeniedIP, in: auth, code: "5", say: []string{"unauthorized ip|ip .. not allowed|ip .. not authorized|" +
@@ -155,6 +156,7 @@ var authRules = []rule{
 			"" +
 			"require* .. auth*|requires auth*|need* .. auth*|must .. authenticat*|must auth*|must .. log in|must login|must be authenticated|" +
 			"should authenticate|please authenticate|please auth*|not been auth*|not authenticated|isnt authenticated|" +
+			"unless you authenticate|unless authenticated|unless you log|unless you are authenticated|" +
 			"unauthenticated|dont authenticate|didnt authenticate|did not authenticate|without auth*|not logged in|not log in|" +
 			"issue an auth|auth first|auth* first|auth command|authenticate first|auth before|authenticate before|log in first|" +
 			"login first|login required|login is required|authentication turned on|smtp auth*|use auth*|use smtp auth*|" +

@@ -33,6 +33,8 @@ var codeRules = []rule{
 	{is: upstream.ClassRelayDeniedIP, in: rcpt, enh: "5.7.x"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "5.1.x 5.2.x"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "500 501 503 504 555"},
+	{is: upstream.ClassSenderIPBlocklisted, in: rcpt, code: "550 554 571", say: []string{"blocked|banned|go away|not welcome"},
+		not: "recipient|mailbox|user"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "550 553"},
 	{is: upstream.ClassRelayDeniedIP, in: rcpt, code: "554"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "51 55 57"},
