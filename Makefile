@@ -5,6 +5,8 @@
 #   make lint       gofmt, vet, staticcheck, govulncheck
 #   make cross      build for linux, darwin and windows, amd64 and arm64
 #   make bench      figures beside what a person would run instead
+#   make panel      pictures of the tray in a real panel, into bin/pictures
+#   make wine       the Windows programs under Wine
 #   make fuzz       every fuzz target for FUZZTIME each (default 1m)
 #   make crash      kill it CRASH_KILLS times (200) under load, count the messages
 #   make chaos      everything goes wrong for DURATION (10m); a ledger must balance
@@ -19,7 +21,7 @@ TAGS := realmail desktop
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-.PHONY: help run build test unit integration packages-for-tests lint cross bench fuzz
+.PHONY: help run build test unit integration packages-for-tests lint cross bench fuzz panel wine
 
 help:
 	@sed -n 's/^#  *make/  make/p' Makefile
@@ -54,6 +56,12 @@ cross:
 
 bench:
 	$(GO) run ./packaging/bench
+
+panel:
+	.ci/panel bin/pictures
+
+wine:
+	.ci/wine
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)

@@ -63,5 +63,6 @@ func releaseDesktop() { os.RemoveAll(iconDir()) }
 // back to, is there.
 func toolkitHost() bool { return C.melon_xembed_tray() != 0 }
 
-// nativeLabel is how GTK wants a label; it marks no access keys here.
-func nativeLabel(s string) string { return strings.ToValidUTF8(s, "") }
+// nativeLabel keeps an underscore from marking an access key: GTK takes the label
+// as it is, and the panel at the other end of the bus reads one in it.
+func nativeLabel(s string) string { return strings.ReplaceAll(s, "_", "__") }

@@ -73,13 +73,20 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	d := newBareDesk(t)
+	d.panel = startPanel(t, d.bus)
+	return d
+}
+
+// newBareDesk is a desktop without a panel.
+func newBareDesk(t *testing.T) *desk {
+	t.Helper()
 	home, err := os.MkdirTemp("", "desk") // short: the control socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(home) })
 	d := &desk{t: t, bus: startBus(t), x: startX(t), home: home}
-	d.panel = startPanel(t, d.bus)
 	d.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + home, "TMPDIR=" + home, "LANG=C", "NO_AT_BRIDGE=1",
 		"DISPLAY=" + d.x.display, "DBUS_SESSION_BUS_ADDRESS=" + d.bus.address}
 	// melon as the tray calls it: the calls are noted.
