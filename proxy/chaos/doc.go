@@ -29,6 +29,7 @@
 //
 // A short run of each kind is part of `go test`. Beside these are the simulated
 // day (day_test.go), the floods of a hostile provider (flood_test.go), the attacks
-// as another user (attack_test.go, tag desktop, as root) and the check that every
+// as the attacker (attack_linux_test.go; as another user: attack_user_test.go, tag
+// desktop) and the check that every
 // test SECURITY.md names is there (security_test.go).
 package chaos
