@@ -131,7 +131,7 @@ func (s webSetup) Save(ctx context.Context, a upstream.Account, password string)
 	ref := old.Password
 	if password != "" {
 		var err error
-		if ref, err = s.place(ctx, ref, a.Name, password); err != nil {
+		if ref, err = s.place(ctx, ref, a.Name); err != nil {
 			return "", err
 		}
 	} else if !exists && needsSecret(a) && a.OAuth.IsZero() {
@@ -141,16 +141,7 @@ func (s webSetup) Save(ctx context.Context, a upstream.Account, password string)
 	if a.POP.Host != "" && (password != "" || a.POP.Password.IsZero()) {
 		a.POP.Password = ref
 	}
-	var err error
-	if exists {
-		err = config.SetAccount(s.d.paths.Config, old.Name, webFields(old, a)...)
-	} else {
-		err = config.AddAccount(s.d.paths.Config, a)
-		if err == nil && len(cfg.Accounts) == 0 && cfg.Default == "" {
-			err = config.SetDefault(s.d.paths.Config, a.Name)
-		}
-	}
-	if err != nil {
+	if err := s.write(ctx, old, a, password); err != nil {
 		return "", plain(err)
 	}
 	if err := s.d.Reload(); err != nil {
@@ -162,27 +153,48 @@ func (s webSetup) Save(ctx context.Context, a upstream.Account, password string)
 	return ref.Source(), nil
 }
 
-// place stores a password: where the account's is already if that is Melon's to
-// write, else in the keyring, else in a 0600 file.
-func (s webSetup) place(ctx context.Context, ref upstream.SecretRef, name, password string) (upstream.SecretRef, error) {
-	if ref.Keyring == "" && ref.File == "" {
-		ref = upstream.SecretRef{Keyring: name}
-		if !keyringWorks(ctx, s.d.secrets, name) {
-			var err error
-			if ref, err = secretFile(s.d.paths, name, "password"); err != nil {
-				return ref, err
-			}
+// write puts the account into the file and then the password into its place: a
+// configuration that is refused changes no secret. A new account whose password
+// cannot be stored is taken out again.
+func (s webSetup) write(ctx context.Context, old, a upstream.Account, password string) error {
+	file, cfg := s.d.paths.Config, s.d.config.Config()
+	var err error
+	if old.Name != "" {
+		err = config.SetAccount(file, old.Name, webFields(old, a)...)
+	} else {
+		err = config.AddAccount(file, a)
+		if err == nil && len(cfg.Accounts) == 0 && cfg.Default == "" {
+			err = config.SetDefault(file, a.Name)
 		}
 	}
-	if ref.File != "" {
-		if err := os.MkdirAll(filepath.Dir(ref.File), 0o700); err != nil {
-			return ref, err
-		}
+	if err != nil || password == "" {
+		return err
 	}
-	if err := s.d.secrets.Set(ctx, ref, password); err != nil {
-		return ref, errors.New(sentence(err))
+	if a.Password.File != "" {
+		err = os.MkdirAll(filepath.Dir(a.Password.File), 0o700)
 	}
-	return ref, nil
+	if err == nil {
+		err = s.d.secrets.Set(ctx, a.Password, password)
+	}
+	if err != nil && old.Name == "" {
+		return errors.Join(errors.New(sentence(err)), config.RemoveAccount(file, a.Name))
+	}
+	if err != nil {
+		return errors.New(sentence(err))
+	}
+	return nil
+}
+
+// place says where a password goes: where the account's is already if that is
+// Melon's to write, else into the keyring, else into a 0600 file.
+func (s webSetup) place(ctx context.Context, ref upstream.SecretRef, name string) (upstream.SecretRef, error) {
+	switch {
+	case ref.Keyring != "" || ref.File != "":
+		return ref, nil
+	case keyringWorks(ctx, s.d.secrets, name):
+		return upstream.SecretRef{Keyring: name}, nil
+	}
+	return secretFile(s.d.paths, name, "password")
 }
 
 // webFields are the settings that the page's form changes.

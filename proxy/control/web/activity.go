@@ -37,7 +37,8 @@ func (v *view) happening(e api.Event) happening {
 	if h.Fault.Words == "" && e.Outcome != "" {
 		h.Fault.Words = e.Text
 	}
-	if e.Account != "" && (e.Kind == "message" || e.Kind == "outbox") {
+	talked := e.Outcome == api.OutcomeSent || e.Outcome == api.OutcomeRefused || e.Error != nil
+	if e.Account != "" && talked && (e.Kind == "message" || e.Kind == "outbox") {
 		h.Trace = "/activity/message?" + url.Values{
 			"account": {e.Account}, "from": {e.From}, "at": {e.Time.Format(time.RFC3339Nano)}}.Encode()
 	}

@@ -34,7 +34,7 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) {
 		Entries  []row
 		Total    int
 		Last     []happening
-	}{v, st, v.sentence(st, total), s.cards(v, st), v.rows(entries, s.o.Now()), total, s.last(v, shownHome)})
+	}{v, st, v.sentence(st, total), s.cards(v, st), s.rows(v, entries, st.Paused), total, s.last(v, shownHome)})
 }
 
 // sentence says what the relay is doing.

@@ -39,15 +39,20 @@ func verbsFor(st api.EntryState) []string {
 	return []string{"send", "hold", "remove"}
 }
 
-func (v *view) rows(entries []api.Entry, now time.Time) []row {
+// rows are messages of a list. While sending is paused no next attempt is shown.
+func (s *Server) rows(v *view, entries []api.Entry, paused bool) []row {
 	var out []row
 	for _, e := range entries {
-		out = append(out, v.row(e, now))
+		out = append(out, s.row(v, e, paused))
 	}
 	return out
 }
 
-func (v *view) row(e api.Entry, now time.Time) row {
+func (s *Server) row(v *view, e api.Entry, paused bool) row {
+	if paused {
+		e.NextAttempt = nil
+	}
+	now := s.o.Now()
 	r := row{Entry: e, Fault: v.explain(e.LastError), Verbs: verbsFor(e.State)}
 	if p := e.Progress; p != nil {
 		r.Percent = percent(p.Sent, e.Size)
@@ -83,6 +88,7 @@ func (s *Server) outboxList(w http.ResponseWriter, r *http.Request) {
 		number = 1
 	}
 	v := s.newView(r, "outbox.title")
+	paused := s.parts.Daemon.Status().Paused
 	entries, total, err := s.parts.Outbox.Page(state, (number-1)*pageSize, pageSize)
 	if err != nil {
 		s.problem(w, r, err)
@@ -102,8 +108,8 @@ func (s *Server) outboxList(w http.ResponseWriter, r *http.Request) {
 		Number, Last   int
 		Previous, Next string
 		Paused         bool
-	}{view: v, Rows: v.rows(entries, s.o.Now()), State: state, States: outboxStates(), Total: total, Number: number, Last: last,
-		Paused: s.parts.Daemon.Status().Paused}
+	}{view: v, Rows: s.rows(v, entries, paused), State: state, States: outboxStates(), Total: total, Number: number, Last: last,
+		Paused: paused}
 	if number > 1 {
 		p.Previous = outboxPage(state, number-1)
 	}
@@ -141,7 +147,7 @@ func (s *Server) outboxShow(w http.ResponseWriter, r *http.Request) {
 		*view
 		Row      row
 		Finished *happening
-	}{v, v.row(e, s.o.Now()), nil})
+	}{v, s.row(v, e, s.parts.Daemon.Status().Paused), nil})
 }
 
 // finished finds a message in the history.
@@ -226,7 +232,7 @@ func (s *Server) removeAsk(w http.ResponseWriter, r *http.Request, ids []string)
 		if err != nil {
 			continue // gone meanwhile
 		}
-		rows = append(rows, v.row(e, s.o.Now()))
+		rows = append(rows, s.row(v, e, false))
 	}
 	if len(rows) == 0 {
 		goTo(w, r, "/outbox", "none")

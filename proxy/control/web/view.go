@@ -235,7 +235,11 @@ func (v *view) fault(err error) fault {
 	}
 	var e *upstream.Error
 	if !errors.As(err, &e) {
-		return fault{Words: err.Error()}
+		words := err.Error()
+		for _, sentinel := range []error{control.ErrInvalid, control.ErrConflict} {
+			words = strings.TrimPrefix(words, sentinel.Error()+": ")
+		}
+		return fault{Words: words}
 	}
 	words := e.Reply.Text()
 	if words == "" {
@@ -273,8 +277,12 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
-// when writes a time of this machine's clock; the browser is on it too.
-func when(t any) string { return written(t, time.DateTime) }
+// when writes a time of this machine's clock; the browser is on it too. Of today
+// the hour is enough.
+func when(t any) string {
+	s := written(t, time.DateTime)
+	return strings.TrimPrefix(s, time.Now().Format(time.DateOnly)+" ")
+}
 
 // stamp is for the datetime attribute.
 func stamp(t any) string { return written(t, time.RFC3339) }
