@@ -57,7 +57,6 @@ var unlockRules = []rule{
 		"application specific|app specific|application password|app password|app passwords|apppassword|application passwords|" +
 			"specific password|web login|via .. web browser|through .. web browser|your web browser|a web browser|with .. browser|" +
 			"basic authentication is disabled|basic authentication disabled|basic auth* .. disabled|basic auth* .. not|smtp client authentication .. disabled|" +
-			"" +
 			"two factor|factor authentication|2fa|multi factor|multifactor|mfa|two step|step verification|second factor|" +
 			"security defaults|conditional access|meet the criteria|parol prilozheniya|пароль приложения|пароль для внешнего|" +
 			"less secure|modern auth*|oauth|oauth2|xoauth|xoauth2|oauthbearer|access rights to this service|アプリパスワード|" +
@@ -153,7 +152,6 @@ var authRules = []rule{
 	{is: upstream.ClassAuthRequired, in: smtp, say: []string{
 		"auth* required|auth* is required|auth* needed|auth* is needed|auth* necessary|auth* .. erforderlich|auth* requise|" +
 			"auth* obligatoire|requier* .. auth*|requiere auth*|requiere autenticacion|autenticacion requerida|autenticacion necesaria|" +
-			"" +
 			"require* .. auth*|requires auth*|need* .. auth*|must .. authenticat*|must auth*|must .. log in|must login|must be authenticated|" +
 			"should authenticate|please authenticate|please auth*|not been auth*|not authenticated|isnt authenticated|" +
 			"unless you authenticate|unless authenticated|unless you log|unless you are authenticated|" +
