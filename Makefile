@@ -8,6 +8,10 @@
 #   make panel      pictures of the tray in a real panel, into bin/pictures
 #   make wine       the Windows programs under Wine
 #   make fuzz       every fuzz target for FUZZTIME each (default 1m)
+#   make packages   everything that a release has, into dist/
+#   make check-packages  look at it with lintian, rpm and 7z
+#   make reproducible    build the commit twice and compare
+#   make install-test    install, use, upgrade and remove the .deb in a clean Debian (root)
 #   make crash      kill it CRASH_KILLS times (200) under load, count the messages
 #   make chaos      everything goes wrong for DURATION (10m); a ledger must balance
 #   make soak       steady traffic for DURATION (10m); nothing may grow
@@ -82,3 +86,17 @@ chaos:
 
 soak:
 	DURATION=$(DURATION) $(LONG) -tags soak -run '^TestSoak$$'
+
+.PHONY: packages check-packages reproducible install-test
+
+packages:
+	$(GO) run ./packaging/release -out dist
+
+check-packages:
+	packaging/check dist
+
+reproducible:
+	packaging/reproducible
+
+install-test:
+	packaging/linux/install-test dist
