@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// nothingVar makes this program one that does nothing: what a Go program is
+// woken for by its own runtime.
+const nothingVar = "MELON_BENCH_NOTHING"
+
+// nothing listens, and waits for a signal.
+func nothing() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		os.Exit(1)
+	}
+	go l.Accept()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+}
+
+// idle counts how often an idle Melon is woken, beside a Go program that does
+// nothing: fresh, and after a message, with a warm connection.
+func (b *bench) idle(ctx context.Context) error {
+	l, err := newLab(secure, 0)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	still := exec.CommandContext(ctx, self)
+	still.Env = append(os.Environ(), nothingVar+"=1")
+	if err := still.Start(); err != nil {
+		return err
+	}
+	defer func() { still.Process.Signal(syscall.SIGTERM); still.Wait() }()
+	fresh, err := b.melonAt(ctx, l.account(), l.Provider, "")
+	if err != nil {
+		return err
+	}
+	defer fresh.stop()
+	used, err := b.melonAt(ctx, l.account(), l.Provider, "")
+	if err != nil {
+		return err
+	}
+	defer used.stop()
+	if err := used.sendLive(ctx); err != nil {
+		return err
+	}
+	if err := wait(ctx, 2*settle); err != nil {
+		return err
+	}
+	span := time.Duration(b.pick(60, 5)) * time.Second
+	pids := []int{still.Process.Pid, fresh.pid(), used.pid()}
+	var before, after [3]int64
+	for i, pid := range pids {
+		if before[i], err = switches(pid); err != nil {
+			return err
+		}
+	}
+	if err := wait(ctx, span); err != nil {
+		return err
+	}
+	for i, pid := range pids {
+		if after[i], err = switches(pid); err != nil {
+			return err
+		}
+	}
+	b.report.idle(idleResult{span: span, nothing: after[0] - before[0], fresh: after[1] - before[1], used: after[2] - before[2]})
+	return nil
+}
+
+// start is how long Melon takes to start with many waiting messages, and the
+// memory that they take.
+func (b *bench) start(ctx context.Context) error {
+	l, err := newLab(open, 0)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	home, err := b.config(l.account(), l.Provider, "delivery: queue\n")
+	if err != nil {
+		return err
+	}
+	counts := []int{0, 1000, 10_000}
+	if !b.quick {
+		counts = append(counts, 100_000)
+	}
+	have, empty := 0, int64(0)
+	for _, n := range counts {
+		if n > have {
+			m, err := b.startMelon(ctx, home)
+			if err != nil {
+				return err
+			}
+			if err = b.command(ctx, m, "pause"); err == nil {
+				_, err = m.door.many(ctx, 64, n-have)
+			}
+			m.stop()
+			if err != nil {
+				return err
+			}
+			have = n
+		}
+		m, err := b.startMelon(ctx, home)
+		if err != nil {
+			return err
+		}
+		err = wait(ctx, settle)
+		now, _, err2 := resident(m.pid())
+		m.stop()
+		if err != nil || err2 != nil {
+			return err
+		}
+		if n == 0 {
+			empty = now
+		}
+		r := startResult{entries: n, took: m.started, memory: now}
+		if n > 0 {
+			r.each = float64(now-empty) / float64(n)
+		}
+		say("  %d entries: ready after %v, %.1f MB, %.0f octets each", n, m.started.Round(time.Millisecond), mb(now), r.each)
+		b.report.start(r)
+	}
+	return nil
+}
