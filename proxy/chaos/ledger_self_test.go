@@ -14,6 +14,7 @@ func TestLedgerNotices(t *testing.T) {
 	sum := [32]byte{1}
 	one := func(order int, change ...func(*arrival)) arrival {
 		a := arrival{token: "m", to: "a", order: order, at: at.Add(time.Duration(order) * time.Second), from: "f", sum: sum}
+		a.opened = a.at.Add(-100 * time.Millisecond)
 		for _, c := range change {
 			c(&a)
 		}
@@ -28,7 +29,7 @@ func TestLedgerNotices(t *testing.T) {
 		}
 		return e
 	}
-	opened := func(a *arrival) { a.opened = a.at.Add(-100 * time.Millisecond) }
+	early := func(a *arrival) { a.opened = at }
 	for _, c := range []struct {
 		name     string
 		told     told
@@ -55,11 +56,13 @@ func TestLedgerNotices(t *testing.T) {
 		{name: "twice, the second lost", told: accepted, arrivals: []arrival{one(1), one(2, unread)}, want: func(b *balance) int { return b.unproved }},
 		{name: "twice, the first lost", told: accepted, arrivals: []arrival{one(1, unread), one(2)}, ok: true, want: func(b *balance) int { return b.replyLost }},
 		{name: "twice, cut", told: accepted, arrivals: []arrival{one(1, cut), one(2)}, ok: true, want: func(b *balance) int { return b.replyLost }},
-		{name: "twice, killed between", told: accepted, arrivals: []arrival{one(1, opened), one(3)}, ends: []end{kill(2*time.Second, "m a")}, ok: true, want: func(b *balance) int { return b.killed }},
-		{name: "twice, killed while it was under way", told: accepted, arrivals: []arrival{one(1, opened), one(3)}, ends: []end{kill(950*time.Millisecond, "m a")}, ok: true, want: func(b *balance) int { return b.killed }},
-		{name: "twice, killed before", told: accepted, arrivals: []arrival{one(1, opened), one(3)}, ends: []end{kill(0, "m a")}, want: func(b *balance) int { return b.unproved }},
-		{name: "twice, killed after", told: accepted, arrivals: []arrival{one(1, opened), one(3)}, ends: []end{kill(4*time.Second, "m a")}, want: func(b *balance) int { return b.unproved }},
-		{name: "twice, killed when recorded", told: accepted, arrivals: []arrival{one(1, opened), one(3)}, ends: []end{kill(2*time.Second, "m b")}, want: func(b *balance) int { return b.unproved }},
+		{name: "twice, killed between", told: accepted, arrivals: []arrival{one(1), one(3)}, ends: []end{kill(2*time.Second, "m a")}, ok: true, want: func(b *balance) int { return b.killed }},
+		{name: "twice, killed while it was under way", told: accepted, arrivals: []arrival{one(1), one(3)}, ends: []end{kill(950*time.Millisecond, "m a")}, ok: true, want: func(b *balance) int { return b.killed }},
+		{name: "twice, both held up on the line until after the kill", told: accepted, arrivals: []arrival{one(2), one(3, early)}, ends: []end{kill(time.Second, "m a")}, ok: true, want: func(b *balance) int { return b.killed }},
+		{name: "three times", told: accepted, arrivals: []arrival{one(1, unread), one(2), one(3)}, want: func(b *balance) int { return b.unproved }},
+		{name: "twice, killed before", told: accepted, arrivals: []arrival{one(1), one(3)}, ends: []end{kill(0, "m a")}, want: func(b *balance) int { return b.unproved }},
+		{name: "twice, killed after", told: accepted, arrivals: []arrival{one(1), one(3)}, ends: []end{kill(4*time.Second, "m a")}, want: func(b *balance) int { return b.unproved }},
+		{name: "twice, killed when recorded", told: accepted, arrivals: []arrival{one(1), one(3)}, ends: []end{kill(2*time.Second, "m b")}, want: func(b *balance) int { return b.unproved }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

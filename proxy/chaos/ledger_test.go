@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -48,7 +49,8 @@ type arrival struct {
 	// unread says why the provider's last reply cannot have been read; "" when
 	// it may have been.
 	unread string
-	// cut reports whether the connection was cut between acceptance and until.
+	// cut reports whether the connection was cut before until, and the answer not
+	// read before. What it had carried may be accepted a moment after the cut.
 	cut func(until time.Time) bool
 }
 
@@ -192,12 +194,65 @@ func (l *ledger) uninvited(b *balance, h *handed, to string, t told, as []arriva
 	}
 }
 
-// explain proves a cause for each copy but the last.
+// explain proves a cause for each copy but the last. The order of acceptances is
+// the order of attempts but for those that a line still carried when the process
+// that sent them was gone, so that other orders are tried as well.
 func (l *ledger) explain(b *balance, as []arrival) {
+	best := l.causes(as)
+	for _, p := range permutations(len(as)) {
+		if best.unproved == 0 {
+			break
+		}
+		other := make([]arrival, len(as))
+		for i, j := range p {
+			other[i] = as[j]
+		}
+		if c := l.causes(other); c.unproved < best.unproved {
+			best = c
+		}
+	}
+	b.take(best)
+}
+
+// permutations lists the orders of n things, of few of them.
+func permutations(n int) (ps [][]int) {
+	if n < 2 || n > 4 {
+		return nil
+	}
+	var grow func(p []int)
+	grow = func(p []int) {
+		if len(p) == n {
+			ps = append(ps, slices.Clone(p))
+		}
+		for i := range n {
+			if !slices.Contains(p, i) {
+				grow(append(p, i))
+			}
+		}
+	}
+	grow(nil)
+	return ps
+}
+
+// take adds what was found out about the copies of one message.
+func (b *balance) take(c balance) {
+	b.copies += c.copies
+	b.replyLost += c.replyLost
+	b.killed += c.killed
+	b.unproved += c.unproved
+	b.longestGap = max(b.longestGap, c.longestGap)
+	for _, p := range c.problems {
+		b.problem("%s", p)
+	}
+}
+
+// causes finds the causes of copies in this order of attempts.
+func (l *ledger) causes(as []arrival) (b balance) {
 	for i := 0; i+1 < len(as); i++ {
 		b.copies++
-		l.cause(b, as[i], as[i+1].at)
+		l.cause(&b, as[i], as[i+1].at)
 	}
+	return b
 }
 
 // cause finds why a message that had arrived was sent again before next (zero:
@@ -206,7 +261,7 @@ func (l *ledger) cause(b *balance, a arrival, next time.Time) {
 	if next.IsZero() {
 		next = a.at.Add(24 * time.Hour)
 	}
-	if a.unread != "" || a.cut != nil && a.cut(next) {
+	if a.unread != "" && !a.at.After(next) || a.cut != nil && a.cut(next) {
 		b.replyLost++
 		return
 	}

@@ -16,6 +16,10 @@ import (
 	"time"
 )
 
+// maxThreads bounds the threads: Go keeps one for each of the file writes that
+// were once under way together, and of those the outbox has at most 32.
+const maxThreads = 64
+
 // TestSoak is steady traffic for DURATION (default 10m), every kind of app, the
 // provider in good health but for a lost connection now and then. The process
 // ends where it began: descriptors, threads, memory, goroutines, files.
@@ -46,7 +50,7 @@ func TestSoak(t *testing.T) {
 	w.idle(t)
 	after := usageOf(t, w.relay)
 	t.Logf("after %v and %d messages: %v", d, w.ledger.messages(), after)
-	if after.descriptors > before.descriptors+4 || after.threads > before.threads+6 || after.memory > before.memory+16<<20 {
+	if after.descriptors > before.descriptors+4 || after.threads > maxThreads || after.memory > before.memory+16<<20 {
 		t.Errorf("it grew: %v, then %v", before, after)
 	}
 	w.goroutines(t)
@@ -101,7 +105,7 @@ func (w *world) goroutines(t *testing.T) {
 	w.idle(t)
 	fresh := count()
 	t.Logf("goroutines: %d after the traffic, %d in a process that is new", after, fresh)
-	if after > fresh+4 || fresh == 0 {
+	if after > fresh+2 || fresh == 0 {
 		t.Errorf("%d goroutines after the traffic, %d in a process that is new", after, fresh)
 	}
 }

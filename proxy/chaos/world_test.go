@@ -35,6 +35,7 @@ type world struct {
 	tokens    map[string]string // of entries that were read, by ID
 	delivery  string            // as the configuration has it
 	addr      atomic.Pointer[string]
+	rounds    int // of apps
 
 	mu    sync.Mutex
 	relay *relayd
@@ -224,16 +225,17 @@ func (w *world) token(id string) string {
 // apps runs n apps until ctx ends, and waits for them. Between two messages
 // each rests for up to rest.
 func (w *world) apps(ctx context.Context, n int, rest time.Duration) {
+	w.rounds++
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { w.app(ctx, i, rest) })
+		wg.Go(func() { w.app(ctx, 100*w.rounds+i, rest) })
 	}
 	wg.Wait()
 }
 
 // app hands in one message after the other, some on one connection.
 func (w *world) app(ctx context.Context, id int, rest time.Duration) {
-	rng := rand.New(rand.NewPCG(w.seed, uint64(100+id)))
+	rng := rand.New(rand.NewPCG(w.seed, uint64(id)))
 	senders := []string{w.providers[0].sender, w.providers[1].sender}
 	total := 0
 	for _, k := range kinds {
@@ -302,7 +304,7 @@ func (w *world) arrivals() (as []arrival) {
 				a.unread = "the provider's reply never left"
 			}
 			if p.Answer(m.ID) != lab.AnswerRead {
-				a.cut = func(until time.Time) bool { return p.smtp.wasCut(m.Peer, m.At, until) }
+				a.cut = func(until time.Time) bool { return p.smtp.wasCut(m.Peer, a.opened, until) }
 			}
 			for _, rc := range m.Envelope.Recipients {
 				a.to = rc.Address
