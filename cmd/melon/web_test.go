@@ -187,8 +187,19 @@ func TestAnAccountIsKeptByThePage(t *testing.T) {
 	if data, err := os.ReadFile(secret); err == nil && strings.TrimSpace(string(data)) != lab.DefaultUser.Password {
 		t.Errorf("the secret is %q", data)
 	}
-	// Another password and no POP: the one is stored in its old place, the other
-	// taken out.
+	h.changeByPage(o, fields, secret)
+	if _, page, path := o.post("/account/a", "/account/a/remove"); path != "/account?done=removed" || !strings.Contains(page, "No account is set up yet") {
+		t.Errorf("removing led to %s\n%s", path, page)
+	}
+	if _, err := os.Stat(secret); err == nil {
+		t.Error("the secret of a removed account is left")
+	}
+}
+
+// changeByPage gives the account a another password and no POP server: the one is
+// stored in its old place, the other taken out.
+func (h *home) changeByPage(o *opened, fields []string, secret string) {
+	h.t.Helper()
 	_, _, edit := o.read(o.http.Get(o.base + "/account/a/edit"))
 	fields[len(fields)-1] = "save"
 	for i, f := range fields {
@@ -200,10 +211,10 @@ func TestAnAccountIsKeptByThePage(t *testing.T) {
 		}
 	}
 	if _, page, _ := o.post(edit, edit, append(fields, "password", "another", "allow_plaintext", "")...); !strings.Contains(page, "allow_plaintext: true") {
-		t.Errorf("it was not refused:\n%s", page)
+		h.t.Errorf("it was not refused:\n%s", page)
 	}
 	if data, err := os.ReadFile(secret); err == nil && strings.TrimSpace(string(data)) != lab.DefaultUser.Password {
-		t.Error("a refused change changed the secret")
+		h.t.Error("a refused change changed the secret")
 	}
 	for i, f := range fields {
 		if f == "smtp_security" {
@@ -211,20 +222,14 @@ func TestAnAccountIsKeptByThePage(t *testing.T) {
 		}
 	}
 	if status, page, _ := o.post(edit, edit, append(fields, "password", "another", "allow_plaintext", "")...); status != http.StatusOK || !strings.Contains(page, "is saved") {
-		t.Fatalf("%d\n%s", status, page)
+		h.t.Fatalf("%d\n%s", status, page)
 	}
-	now, err = os.ReadFile(h.config)
+	now, err := os.ReadFile(h.config)
 	if err != nil || strings.Contains(string(now), "pop") || strings.Contains(string(now), "allow_plaintext") || !strings.HasPrefix(string(now), "# mine\n") {
-		t.Errorf("the configuration (%v):\n%s", err, now)
+		h.t.Errorf("the configuration (%v):\n%s", err, now)
 	}
 	if data, err := os.ReadFile(secret); err == nil && strings.TrimSpace(string(data)) != "another" {
-		t.Errorf("the secret is still %q", data)
-	}
-	if _, page, path := o.post("/account/a", "/account/a/remove"); path != "/account?done=removed" || !strings.Contains(page, "No account is set up yet") {
-		t.Errorf("removing led to %s\n%s", path, page)
-	}
-	if _, err := os.Stat(secret); err == nil {
-		t.Error("the secret of a removed account is left")
+		h.t.Errorf("the secret is still %q", data)
 	}
 }
 

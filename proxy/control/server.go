@@ -123,18 +123,8 @@ func Handler(o Options) http.Handler { return handler(o, false) }
 func handler(o Options, socket bool) http.Handler {
 	s := &calls{o}
 	mux := http.NewServeMux()
-	get := func(path string, f func(r *http.Request) (any, error)) {
-		mux.HandleFunc("GET /v1"+path, func(w http.ResponseWriter, r *http.Request) {
-			v, err := f(r)
-			answer(w, v, err)
-		})
-	}
-	post := func(path string, f func(r *http.Request) (any, error)) {
-		mux.HandleFunc("POST /v1"+path, func(w http.ResponseWriter, r *http.Request) {
-			v, err := f(r)
-			answer(w, v, err)
-		})
-	}
+	get := func(path string, f call) { mux.Handle("GET /v1"+path, f) }
+	post := func(path string, f call) { mux.Handle("POST /v1"+path, f) }
 	get("/status", func(*http.Request) (any, error) { return s.o.Daemon.Status(), nil })
 	get("/accounts", func(*http.Request) (any, error) { return s.o.Daemon.Status().Accounts, nil })
 	post("/accounts/{name}/clear", func(r *http.Request) (any, error) {
@@ -166,14 +156,8 @@ func handler(o Options, socket bool) http.Handler {
 		}
 		return struct{}{}, nil
 	})
-	if socket && o.Opener != nil {
-		post("/open", s.open)
-	}
-	if socket && o.Stop != nil {
-		post("/stop", func(*http.Request) (any, error) { o.Stop(); return struct{}{}, nil })
-	}
-	if socket && o.Collect != nil {
-		post("/collect", func(r *http.Request) (any, error) { return struct{}{}, o.Collect(r.Context()) })
+	if socket {
+		s.onSocket(post)
 	}
 	mux.HandleFunc("GET /v1/outbox/{id}/message", s.message)
 	mux.HandleFunc("GET /v1/events", s.events)
@@ -183,8 +167,30 @@ func handler(o Options, socket bool) http.Handler {
 	return mux
 }
 
+// call is one call of the API: what it answers is sent as JSON.
+type call func(r *http.Request) (any, error)
+
+// ServeHTTP implements http.Handler.
+func (f call) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v, err := f(r)
+	answer(w, v, err)
+}
+
 // calls carries out what the API is asked for.
 type calls struct{ o Options }
+
+// onSocket adds what the callers of the unix socket alone may ask for.
+func (s *calls) onSocket(post func(path string, f call)) {
+	if s.o.Opener != nil {
+		post("/open", s.open)
+	}
+	if s.o.Stop != nil {
+		post("/stop", func(*http.Request) (any, error) { s.o.Stop(); return struct{}{}, nil })
+	}
+	if s.o.Collect != nil {
+		post("/collect", func(r *http.Request) (any, error) { return struct{}{}, s.o.Collect(r.Context()) })
+	}
+}
 
 // open makes a link to the web page.
 func (s *calls) open(r *http.Request) (any, error) {

@@ -39,6 +39,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, http.StatusForbidden, "refused.origin")
 			return
 		}
+		ended := s.sessions.ended() // before the session is looked at
 		session := s.sessions.session(r)
 		if session == "" {
 			s.refuse(w, r, http.StatusForbidden, "closed.text")
@@ -51,8 +52,30 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				return
 			}
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, session)))
+		ctx := context.WithValue(r.Context(), sessionKey{}, session)
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			var release func()
+			ctx, release = until(ctx, ended)
+			defer release()
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// until returns a context that ends when done is closed: a stream must not
+// outlive its session. release ends it, and waits.
+func until(ctx context.Context, done <-chan struct{}) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); <-gone }
 }
 
 // harden sets what every answer says to the browser.

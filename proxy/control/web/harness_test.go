@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -31,7 +30,6 @@ type world struct {
 	body    string // of each message
 
 	found    Found
-	findErr  error
 	testErr  error
 	saveErr  error
 	password string        // as Save got it
@@ -120,7 +118,7 @@ func (w *world) Discover(ctx context.Context, address, lang string, step func(St
 	w.called("discover %s %s", address, lang)
 	step(Step{Status: StepOK, Name: "autoconfig", Text: "looked there"})
 	w.hold(ctx)
-	return w.found, w.findErr
+	return w.found, nil
 }
 func (w *world) Test(ctx context.Context, a upstream.Account, password, _ string, step func(Step)) error {
 	w.called("test %s", a.Name)
@@ -358,15 +356,4 @@ func holds(t *testing.T, page string, texts ...string) {
 			t.Errorf("the page lacks %q:\n%s", s, page)
 		}
 	}
-}
-
-// dial opens a bare connection, for what no client sends.
-func (x *site) dial() net.Conn {
-	x.t.Helper()
-	c, err := net.Dial("tcp", x.addr)
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	x.t.Cleanup(func() { c.Close() })
-	return c
 }

@@ -139,9 +139,7 @@ func dynamicKeys() map[string][]string {
 		all["outbox.state."] = append(all["outbox.state."], string(s))
 		if s != "" {
 			all["statelong."] = append(all["statelong."], string(s))
-			for _, v := range verbsFor(s) {
-				all["verb."] = append(all["verb."], v)
-			}
+			all["verb."] = append(all["verb."], verbsFor(s)...)
 		}
 	}
 	for _, p := range upstream.Phases() {

@@ -40,7 +40,8 @@ type sessions struct {
 
 	mu    sync.Mutex
 	key   []byte
-	links []link // oldest first
+	links []link        // oldest first
+	over  chan struct{} // closed when the sessions of this secret end
 }
 
 // link is a one-time link that was not used yet.
@@ -52,7 +53,7 @@ type link struct {
 
 // openSessions reads the secret in dir, or makes one.
 func openSessions(dir string, now func() time.Time) (*sessions, error) {
-	s := &sessions{file: filepath.Join(dir, keyName), now: now}
+	s := &sessions{file: filepath.Join(dir, keyName), now: now, over: make(chan struct{})}
 	key, err := os.ReadFile(s.file)
 	switch {
 	case err == nil && len(key) == keySize && s.private():
@@ -86,7 +87,16 @@ func (s *sessions) renew() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.key, s.links = key, nil
+	close(s.over)
+	s.over = make(chan struct{})
 	return nil
+}
+
+// ended returns a channel that is closed when all present sessions end.
+func (s *sessions) ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
 }
 
 // newLink returns the token of a new link to page.
