@@ -161,11 +161,11 @@ func (d *daemon) outboxEvent(e outbox.Event) {
 		return
 	}
 	attrs := []any{"id", e.Entry.ID, "account", e.Entry.Account, "from", e.Entry.Envelope.From,
-		"to", strings.Join(e.Entry.To(), ","), "attempts", e.Entry.Attempts}
+		"to", strings.Join(ev.To, ","), "attempts", e.Entry.Attempts}
 	if ev.Error != nil {
 		attrs = append(attrs, "class", ev.Error.Class, "error", e.Entry.LastError.Error())
 	}
-	if !e.Entry.NextAttempt.IsZero() {
+	if !e.Entry.NextAttempt.IsZero() && e.Type != outbox.EventDelivered {
 		attrs = append(attrs, "next", e.Entry.NextAttempt.Format(time.RFC3339))
 	}
 	d.log.Info("outbox "+string(e.Type), attrs...)
