@@ -14,6 +14,8 @@ func TestBriefChaos(t *testing.T) {
 	w.chaos(3*time.Second, provoke, 6, 20*time.Millisecond)
 	if b := w.settle(); b.told[accepted] == 0 || b.delivered[accepted] == 0 {
 		t.Error("nothing was accepted and delivered: this shows nothing")
+	} else if b.messages != w.ledger.messages() {
+		t.Errorf("%d messages of %d are in the balance", b.messages, w.ledger.messages())
 	}
 }
 
