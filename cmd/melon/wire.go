@@ -107,10 +107,14 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 		return nil, err
 	}
 	l, err := control.Listen(o.Paths.Socket)
-	if err != nil {
+	switch {
+	case control.Unsupported(err): // mail does not depend on it
+		d.log.Warn("this system has no unix sockets: no command and no icon can speak to this relay")
+	case err != nil:
 		return nil, fmt.Errorf("the control socket: %w", err)
+	default:
+		d.control = control.Serve(l, control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Opener: d, Stop: o.Stop, Collect: d.Collect, Log: d.log})
 	}
-	d.control = control.Serve(l, control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Opener: d, Stop: o.Stop, Collect: d.Collect, Log: d.log})
 	d.events.Go(d.collectAtStart) // after the control API listens: see tellDropped
 	d.events.Go(d.followNetwork)
 	d.startWeb(cfg, o.Autostart)
