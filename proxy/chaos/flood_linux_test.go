@@ -163,6 +163,20 @@ var floods = []struct {
 	{"endless reply after the message", "none", func(v *visit) {
 		v.until("PIPELINING", map[string]func(*visit){".": func(v *visit) { v.forever("250-thinking\r\n") }})
 	}},
+	{"a reply too many, then a refusal", "none", func(v *visit) {
+		v.until("PIPELINING,CHUNKING", map[string]func(*visit){"MAIL": func(v *visit) {
+			v.say("250 2.1.0 Ok\r\n250 2.1.0 Ok\r\n")
+			for verb := v.hear(); verb != ""; verb = v.hear() {
+				if verb == "RCPT" {
+					v.say("250 2.1.5 Ok\r\n")
+				}
+				if verb == "BDAT" {
+					v.say("554 5.7.1 not this\r\n")
+					_, _ = io.Copy(io.Discard, v.r)
+				}
+			}
+		}})
+	}},
 	{"escape sequences", "none", func(v *visit) {
 		v.until("", map[string]func(*visit){"MAIL": func(v *visit) {
 			v.say("451 4.3.0 \x1b[2J\x1b]0;gotcha\x07\rinfo message sent to=everybody\x00\r\n")
