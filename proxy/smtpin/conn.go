@@ -102,7 +102,6 @@ type rest struct {
 	since   time.Time // of the wait
 	busy    bool      // in a transaction
 	reason  *farewell
-	closed  bool
 }
 
 // farewell is why a connection is ended from outside, and what the app is told.

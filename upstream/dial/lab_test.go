@@ -36,11 +36,10 @@ type authority struct {
 
 // certOptions say what is special about a certificate.
 type certOptions struct {
-	names     []string
-	ips       []net.IP
-	from, to  time.Time // zero: a year around now
-	selfSign  bool
-	issuerKey *authority
+	names    []string
+	ips      []net.IP
+	from, to time.Time // zero: a year around now
+	selfSign bool
 }
 
 func newAuthority(t testing.TB, name string) *authority {

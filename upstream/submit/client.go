@@ -78,8 +78,7 @@ type answer struct {
 // step is a command that waits for its reply.
 type step struct {
 	phase upstream.Phase
-	index int  // of the recipient
-	last  bool // of the body's chunks
+	index int // of the recipient
 }
 
 // Open starts a conversation on conn, which it owns from now on: it reads the
