@@ -46,7 +46,7 @@ func (r *release) compile(p platform, name string) error {
 			ldflags += " -H windowsgui" // no console
 		case r.gtk && p == native:
 			env[2] = "CGO_ENABLED=1"
-			args = append(args, "-tags", "gtk")
+			args = append(args, "-tags", "gtk", "-buildmode=pie")
 			// Without these the compiler's own build ID would differ by path.
 			ldflags += " -linkmode external -extldflags '-Wl,--build-id=none -Wl,-z,relro -Wl,-z,now'"
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +82,9 @@ func (r *release) layOutLinux(t tree, p platform) error {
 	if err := t.copy("usr/share/applications/melon.desktop", "packaging/linux/melon.desktop", 0o644); err != nil {
 		return err
 	}
+	if err := layOutIcons(t); err != nil {
+		return err
+	}
 	pages, err := r.manuals()
 	if err != nil {
 		return err
@@ -100,6 +104,21 @@ func (r *release) layOutLinux(t tree, p platform) error {
 		}
 	}
 	return r.layOutDocs(t)
+}
+
+// layOutIcons copies the icon theme's files.
+func layOutIcons(t tree) error {
+	const from = "packaging/icons/files"
+	return filepath.WalkDir(filepath.Join(from, "hicolor"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		return t.copy("usr/share/icons/"+filepath.ToSlash(rel), path, 0o644)
+	})
 }
 
 // layOutDocs puts what Debian wants below /usr/share/doc into place.
