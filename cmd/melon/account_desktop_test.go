@@ -22,6 +22,12 @@ import (
 // browser starts a Chromium with a profile of its own, which goes with the test.
 func browser(t *testing.T) context.Context {
 	t.Helper()
+	return browserFor(t, time.Minute)
+}
+
+// browserFor is browser for a test that takes longer.
+func browserFor(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
 	profile, err := os.MkdirTemp("", "melon-chromium-")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +45,7 @@ func browser(t *testing.T) context.Context {
 		}
 		t.Errorf("the browser's profile %s could not be removed", profile)
 	})
-	limited, stop := context.WithTimeout(tab, time.Minute)
+	limited, stop := context.WithTimeout(tab, limit)
 	t.Cleanup(stop)
 	return limited
 }

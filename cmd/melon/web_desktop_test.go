@@ -103,7 +103,7 @@ type visitor struct {
 // visit opens the page by a one-time link.
 func visit(t *testing.T, h *home) *visitor {
 	t.Helper()
-	v := &visitor{t: t, h: h, tab: browser(t), dir: t.ArtifactDir()}
+	v := &visitor{t: t, h: h, tab: browserFor(t, 5*time.Minute), dir: t.ArtifactDir()}
 	v.do(chromedp.EmulateViewport(1100, 850))
 	if err := chromedp.Listen(v.tab, v.hear); err != nil {
 		t.Fatal(err)
