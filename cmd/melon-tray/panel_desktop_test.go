@@ -109,7 +109,7 @@ func (p *realPanel) picture(name, crop string) {
 	}
 	shot := filepath.Join(p.home, "shot.png")
 	p.do("import", "-window", "root", shot)
-	p.do("convert", shot, "-crop", crop, "+repage", "-strip", "-colors", "64", filepath.Join(dir, name+".png"))
+	p.do("convert", shot, "-crop", crop, "+repage", "-strip", "+dither", "-colors", "64", filepath.Join(dir, name+".png"))
 }
 
 // open opens the icon's menu.
