@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"slices"
 	"strings"
+	"unicode"
 	"time"
 
 	"melon/proxy/config"
@@ -149,6 +150,11 @@ func recipients(o sendmailOptions, header []headerField) ([]string, error) {
 		return nil
 	}
 	for _, a := range o.to {
+		// An argument is not folded as a header is: a line end in it is an attempt
+		// at something else.
+		if strings.ContainsFunc(a, unicode.IsControl) {
+			return nil, &failure{exDataErr, fmt.Errorf("%q cannot be read as an address", clip(a))}
+		}
 		if err := add(a); err != nil {
 			return nil, &failure{exDataErr, err}
 		}
