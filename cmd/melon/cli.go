@@ -135,7 +135,7 @@ Start with:  melon demo            see it work, with nothing set up
 		c.runCommand(), c.demoCommand(), c.statusCommand(), c.outboxCommand(), c.logCommand(),
 		c.accountCommand(), c.loginCommand(), c.providerCommand(), c.openCommand(),
 		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.doctorCommand(), c.configCommand(), c.versionCommand(), c.autostartCommand(),
-		c.sendmailCommand(), c.manualCommand(),
+		c.sendmailCommand(), c.manualCommand(), c.stopCommand(),
 	)
 	return root
 }

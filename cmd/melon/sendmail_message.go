@@ -12,8 +12,8 @@ import (
 	"os/user"
 	"slices"
 	"strings"
-	"unicode"
 	"time"
+	"unicode"
 
 	"melon/proxy/config"
 	"melon/proxy/control/api"
