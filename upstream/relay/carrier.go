@@ -134,9 +134,12 @@ func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
 	if l.reused && l.idle >= oneFlight {
 		o.FirstReply = deadAfter
 	}
-	out := l.client.Transact(ctx, c.envelope(), feed{c.t, c}, o)
+	f := &feed{t: c.t, c: c}
+	out := l.client.Transact(ctx, c.envelope(), f, o)
 	if out.Err == nil {
 		l.sent++
+	} else if e := f.nobody(); e != nil {
+		out.Err = e
 	}
 	c.settleLine(l, out)
 	return out, out.Err

@@ -73,7 +73,7 @@ func closed(e *upstream.Error) bool {
 // another reports whether the refusal e of a recipient is not the last word:
 // another attempt, or a fallback, follows.
 func (c *carrier) another(e *upstream.Error) bool {
-	return c.plan(e) != giveUp || c.spare && fallsBack(e)
+	return c.plan(e) != giveUp || c.spare && fallsBack(e) || c.breaksPipelining(e)
 }
 
 // reopen does what the plan says and reports whether another attempt follows.

@@ -221,20 +221,29 @@ func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
 	close(t.done)
 }
 
-// feed is one attempt's view of the transaction: a submit.Feed.
+// feed is one attempt's view of the transaction: a submit.Feed. A recipient that
+// was refused for good in an earlier attempt, and told so, is not in it: what an
+// app was told stands.
 type feed struct {
-	t *Transaction
-	c *carrier
+	t    *Transaction
+	c    *carrier
+	seen int   // of the transaction's recipients, looked at so far
+	at   []int // which of them those of the attempt are
 }
 
 // Next implements submit.Feed.
-func (f feed) Next(n int) submit.Supply {
+func (f *feed) Next(n int) submit.Supply {
 	t := f.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for ; f.seen < len(t.rcpts); f.seen++ {
+		if t.rcpts[f.seen].refusal() == nil {
+			f.at = append(f.at, f.seen)
+		}
+	}
 	s := submit.Supply{Cancelled: t.cancelled, More: t.more}
-	for _, v := range t.rcpts[n:] {
-		s.Recipients = append(s.Recipients, v.rc)
+	for _, i := range f.at[n:] {
+		s.Recipients = append(s.Recipients, t.rcpts[i].rc)
 	}
 	if t.body != nil {
 		s.Body = cuttable{t.body, t}
@@ -244,17 +253,41 @@ func (f feed) Next(n int) submit.Supply {
 
 // Verdict implements submit.Feed. A refusal that is not the last word is not
 // told: the message goes another way.
-func (f feed) Verdict(i int, r upstream.Reply, e *upstream.Error) bool {
+func (f *feed) Verdict(i int, r upstream.Reply, e *upstream.Error) bool {
 	if e != nil && f.c.another(e) {
 		return false
 	}
 	t := f.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	v := t.rcpts[i]
+	v := t.rcpts[f.at[i]]
 	v.last = &upstream.RecipientResult{Recipient: v.rc, Reply: r, Err: e}
 	v.tell(*v.last)
 	return true
+}
+
+// nobody returns the refusal when everybody was refused in earlier attempts, so
+// that this one had nobody to send to; nil otherwise.
+func (f *feed) nobody() (e *upstream.Error) {
+	t := f.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(f.at) > 0 {
+		return nil
+	}
+	for _, v := range t.rcpts {
+		e = v.refusal()
+	}
+	return e
+}
+
+// refusal returns the error that the recipient was told, when it is for good.
+// The transaction's mu is held.
+func (v *Verdict) refusal() *upstream.Error {
+	if v.told && v.res.Err != nil && v.res.Err.Kind() != upstream.KindTemporary {
+		return v.res.Err
+	}
+	return nil
 }
 
 // cuttable is a body whose readers Cancel can close.
