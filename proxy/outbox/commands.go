@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -102,7 +103,7 @@ func (o *Outbox) List() ([]Entry, error) {
 }
 
 // read returns the entries with these IDs that are there. One that cannot be
-// read is set aside.
+// read is set aside, unless that is because somebody is just done with it.
 func (o *Outbox) read(ids []string) []Entry {
 	entries, errs := o.store.loadAll(ids)
 	var bad []int
@@ -112,6 +113,8 @@ func (o *Outbox) read(ids []string) []Entry {
 			it := x.items[id]
 			switch {
 			case it == nil: // finished meanwhile
+			case errors.Is(errs[i], fs.ErrNotExist) && (it.busy || it.state == sending):
+				// It is being finished or removed: its state goes first.
 			case errs[i] != nil:
 				bad = append(bad, i)
 			default:
