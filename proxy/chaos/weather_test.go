@@ -268,6 +268,8 @@ func (w *world) settle() *balance {
 	fmt.Fprintf(os.Stdout, "\nseed %d: %s, faults that struck %d\n%s\n", w.seed, strings.Join(names, ", "), struck, s.String())
 	if !b.ok() {
 		w.t.Errorf("the ledger does not balance (seed %d)", w.seed)
+	}
+	if w.t.Failed() {
 		w.keepEvidence()
 	}
 	return b
