@@ -18,7 +18,8 @@ func (c *cli) manualCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "manual DIR",
 		Short: "write the manual pages into a directory",
-		Long: `Writes melon.1, a page for each command, melon.yaml.5 and melon-tray.1 into DIR.
+		Long: `Writes melon.1, a page for each command, melon.yaml.5 and melon-tray.1 into DIR,
+and those in Japanese into DIR/ja.
 Read one with: man -l DIR/melon.1`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -29,11 +30,12 @@ Read one with: man -l DIR/melon.1`,
 		}
 		root := cmd.Root()
 		root.InitDefaultCompletionCmd(root.Name())
-		if err := os.MkdirAll(args[0], 0o755); err != nil {
-			return err
-		}
 		for name, data := range man.Pages(root, man.Options{Version: version(), Date: date}) {
-			if err := os.WriteFile(filepath.Join(args[0], name), data, 0o644); err != nil {
+			path := filepath.Join(args[0], filepath.FromSlash(name))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, data, 0o644); err != nil {
 				return fmt.Errorf("the page %s: %w", name, err)
 			}
 		}

@@ -15,10 +15,12 @@ type Options struct {
 	Date    time.Time
 }
 
-// Pages returns every manual page by its file's name, such as "melon.1".
+// Pages returns every manual page by its file's name, such as "melon.1"; those in
+// Japanese are below "ja/".
 func Pages(root *cobra.Command, o Options) map[string][]byte {
 	pages := map[string][]byte{
 		"melon.1":      rootPage(root, o),
+		"ja/melon.1":   rootPageJA(root, o),
 		"melon.yaml.5": settingsPage(o),
 		"melon-tray.1": trayPage(o),
 	}

@@ -98,6 +98,13 @@ func (r *release) layOutLinux(t tree, p platform) error {
 			return err
 		}
 	}
+	overview, err := os.ReadFile(filepath.Join(r.work, "man", "ja", "melon.1"))
+	if err != nil {
+		return err
+	}
+	if err := t.gzip("usr/share/man/ja/man1/melon.1.gz", overview); err != nil {
+		return err
+	}
 	for _, name := range []string{"mailq.1", "newaliases.1", "sendmail.8"} { // melon-mta's
 		if err := t.gzip("usr/share/man/man"+manSection(name)+"/"+name+".gz", []byte(".so man1/melon-sendmail.1\n")); err != nil {
 			return err
