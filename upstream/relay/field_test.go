@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"melon/upstream"
+	"melon/upstream/dial"
 	"melon/upstream/lab"
 )
 
@@ -193,6 +194,25 @@ func TestFieldTownHall(t *testing.T) {
 		h.mustSend()
 		if n := len(town.Messages()); n != 0 {
 			t.Errorf("the town's server got %d messages", n)
+		}
+	})
+}
+
+// TestFieldOneAddressFamily: the SMTP server has an IPv6 address, the POP server
+// none. A login over IPv4 opens nothing for IPv6, so both go over IPv4.
+func TestFieldOneAddressFamily(t *testing.T) {
+	o := pbs(lab.PBS{})
+	o.Hosts, o.POPHosts = []string{"127.0.0.1", "::1"}, []string{"127.0.0.1"}
+	in(t, o, func(h *house) {
+		four, six := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+		h.r.o.Dialer = &dial.Dialer{DialContext: h.net.DialContext, Resolver: lab.Resolver{
+			"smtp.provider-a.example": {six, four}, "pop.provider-a.example": {four},
+		}}
+		h.a.SMTP.Host, h.a.POP.Host = "smtp.provider-a.example", "pop.provider-a.example"
+		h.a.Auth = upstream.AuthPOPBeforeSMTP
+		h.mustSend()
+		if m := h.p.Messages(); len(m) != 1 || m[0].Client != four || h.p.Stats().Refused != 0 {
+			t.Errorf("by %v, %d refusals", m[0].Client, h.p.Stats().Refused)
 		}
 	})
 }
