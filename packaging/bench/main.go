@@ -36,13 +36,14 @@ func main() {
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions: less than a minute, rougher figures")
 	only := flag.String("only", "", "run only the sections whose name has this `TEXT`, and write no results")
+	binary := flag.String("melon", "", "measure this `FILE` instead of building one")
 	alone := flag.Bool("alone", false, "without the peers")
 	out := flag.String("out", filepath.Join("packaging", "bench"), "`DIRECTORY` for results.md and the pictures")
 	scratch := flag.String("scratch", "/var/tmp", "`DIRECTORY` on the disk to measure; what is made there is removed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, &bench{quick: *quick, only: *only, alone: *alone}, *out, *scratch); err != nil {
+	if err := run(ctx, &bench{quick: *quick, only: *only, alone: *alone, binary: *binary}, *out, *scratch); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -60,11 +61,9 @@ func run(ctx context.Context, b *bench, out, scratch string) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the peers' users get there
 		return err
 	}
-	b.dir, b.binary, b.report = dir, filepath.Join(dir, "melon"), newReport(dir, b.quick)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "./cmd/melon")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building Melon: %w\n%s", err, text)
+	b.dir, b.report = dir, newReport(dir, b.quick)
+	if err := b.build(ctx); err != nil {
+		return err
 	}
 	if !b.alone {
 		b.peers = b.preparePeers(ctx)
@@ -107,4 +106,18 @@ func (b *bench) pick(full, quick int) int {
 		return quick
 	}
 	return full
+}
+
+// build builds Melon, unless there is one.
+func (b *bench) build(ctx context.Context) error {
+	if b.binary != "" {
+		return nil
+	}
+	b.binary = filepath.Join(b.dir, "melon")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "./cmd/melon")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building Melon: %w\n%s", err, text)
+	}
+	return nil
 }

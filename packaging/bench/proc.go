@@ -134,3 +134,14 @@ func peakShare(sid int) (stop func() int64) {
 		return most
 	}
 }
+
+// processor returns the processor time that a process has used.
+func processor(pid int) time.Duration {
+	f, _ := statFields(fmt.Sprintf("/proc/%d/stat", pid))
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * time.Second / 100 // USER_HZ
+}

@@ -64,7 +64,9 @@ func (b *bench) rateMelon(ctx context.Context, name, more string, conns, n int) 
 		return err
 	}
 	defer m.stop()
+	before := processor(m.pid())
 	accepted, whole, err := flood(ctx, l, m.door, conns, n)
+	say("    %v of processor time a message", (processor(m.pid())-before)/time.Duration(n))
 	b.report.rate(name, conns, accepted, whole)
 	return err
 }

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -111,8 +112,12 @@ func encode(e Entry) ([]byte, error) {
 // and another error for what is no state of that entry.
 func decode(id string, data []byte) (Entry, error) {
 	var s stored
-	if err := json.Unmarshal(data, &s); err != nil {
+	base, added := split(data)
+	if err := json.Unmarshal(base, &s); err != nil {
 		return Entry{}, err
+	}
+	for line := range bytes.Lines(added) {
+		s.attempt(line, &s.LastAttempt)
 	}
 	if err := s.check(id); err != nil {
 		return Entry{}, err
@@ -142,10 +147,55 @@ func decode(id string, data []byte) (Entry, error) {
 // its errors are those of decode.
 func decodeHeader(id string, data []byte) (header, error) {
 	var h header
-	if err := json.Unmarshal(data, &h); err != nil {
+	var last time.Time
+	base, added := split(data)
+	if err := json.Unmarshal(base, &h); err != nil {
 		return header{}, err
 	}
+	for line := range bytes.Lines(added) {
+		h.attempt(line, &last)
+	}
 	return h, h.check(id)
+}
+
+// attempt is what recording an attempt changes in a state. It is one line behind
+// the state proper, as a line is made durable by one sync of one file where a new
+// ID.json takes a file, a rename and a sync of the directory more.
+type attempt struct {
+	State       State     `json:"state"`
+	Attempts    int       `json:"attempts"`
+	Step        int       `json:"step"`
+	LastAttempt time.Time `json:"last_attempt"`
+	NextAttempt time.Time `json:"next_attempt"`
+	Batch       string    `json:"batch"`
+}
+
+// encodeAttempt returns the line that records the attempt. It begins with the end
+// of the line before, which a crash may have cut short.
+func encodeAttempt(e Entry) ([]byte, error) {
+	line, err := json.Marshal(attempt{e.State, e.Attempts, e.record.step, e.LastAttempt, e.NextAttempt, e.record.batch})
+	return append(append([]byte{'\n'}, line...), '\n'), err
+}
+
+// attempt takes over one line of encodeAttempt. A line that is none was cut short
+// by a crash: the state before it stands, as the attempt was never made.
+func (h *header) attempt(line []byte, last *time.Time) {
+	var a attempt
+	if json.Unmarshal(line, &a) != nil || !a.State.Valid() {
+		return
+	}
+	h.State, h.Attempts, h.Step, h.NextAttempt, h.Batch = a.State, a.Attempts, a.Step, a.NextAttempt, a.Batch
+	h.Cause = ""
+	*last = a.LastAttempt
+}
+
+// split takes the state proper and the attempts behind it apart. The state is
+// indented, so that its last line alone is a closing brace.
+func split(data []byte) (base, added []byte) {
+	if i := bytes.Index(data, []byte("\n}\n")); i >= 0 {
+		return data[:i+3], data[i+3:]
+	}
+	return data, nil
 }
 
 // check refuses what cannot be an entry of that ID.

@@ -15,8 +15,8 @@
 //  3. The loop, one goroutine, owns the index and the clock. It groups entries
 //     into one lane an account and starts a runner for each lane with something
 //     due: oldest first, so that one connection and one login serve all.
-//  4. The runner records the attempt and the next time durably, then calls the
-//     Sender, then records the outcome: delivered recipients leave the entry,
+//  4. The runner records the attempt and the next time durably, as a line behind
+//     the state: one sync of one file. Then it calls the Sender, then records the outcome: delivered recipients leave the entry,
 //     refused ones wait for the person (and are bounced where that is allowed),
 //     the rest waits for its next time.
 //  5. A lane whose account cannot be reached is tried with one message for all.

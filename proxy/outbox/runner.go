@@ -70,7 +70,7 @@ func (o *Outbox) record(l *lane, batch []*item) (entries []Entry, number uint32)
 			e.NextAttempt = now.Add(o.delay(e.record.step))
 		}
 	})
-	for i, err := range o.store.updateAll(entries, nil) {
+	for i, err := range o.store.attemptAll(entries) {
 		if err != nil {
 			o.problem(err)
 			entries = entries[:i]

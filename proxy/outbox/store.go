@@ -201,6 +201,31 @@ func (s *store) update(e Entry) (err error) {
 	}})
 }
 
+// attempt records durably what is new in an entry that is about to be attempted.
+// When it fails, the old state stands, or the new one if the sync failed.
+func (s *store) attempt(e Entry) (err error) {
+	defer func() { s.note(err) }()
+	line, err := encodeAttempt(e)
+	if err != nil {
+		return storeError("encode", err)
+	}
+	f, err := s.fs.Append(s.state(e.ID))
+	if err != nil {
+		return storeError("open", err)
+	}
+	_, err = f.Write(line)
+	err = storeError("write", err)
+	if err == nil {
+		err = storeError("sync", f.Sync())
+	}
+	return firstError(err, storeError("close", f.Close()))
+}
+
+// attemptAll is attempt for several entries.
+func (s *store) attemptAll(entries []Entry) (errs []error) {
+	return s.each(len(entries), nil, func(i int) error { return s.attempt(entries[i]) })
+}
+
 // updateAll is update for several entries, whose syncs are shared; those with an
 // error in skip (which may be nil) are left alone. errs has one place for each.
 func (s *store) updateAll(entries []Entry, skip []error) (errs []error) {
