@@ -85,6 +85,14 @@ func (r *release) layOutLinux(t tree, p platform) error {
 	if err := layOutIcons(t); err != nil {
 		return err
 	}
+	if err := r.layOutManuals(t); err != nil {
+		return err
+	}
+	return r.layOutDocs(t)
+}
+
+// layOutManuals compresses the manual pages into place.
+func (r *release) layOutManuals(t tree) error {
 	pages, err := r.manuals()
 	if err != nil {
 		return err
@@ -110,7 +118,7 @@ func (r *release) layOutLinux(t tree, p platform) error {
 			return err
 		}
 	}
-	return r.layOutDocs(t)
+	return nil
 }
 
 // layOutIcons copies the icon theme's files.
