@@ -123,6 +123,7 @@ func (d *daemon) SetPaused(paused bool) error {
 
 // messageEvent notes what an app was told about its message.
 func (d *daemon) messageEvent(e deliver.Event) {
+	d.memory.touch()
 	ev := api.Event{
 		Kind: "message", Outcome: api.Outcome(e.Outcome), ID: e.ID, Account: e.Account,
 		From: e.From, To: e.To, Size: e.Size, Text: e.Reply.String(), Error: apiError(e.Err),
@@ -143,6 +144,7 @@ func (d *daemon) messageEvent(e deliver.Event) {
 
 // outboxEvent notes what happened to a message that waits.
 func (d *daemon) outboxEvent(e outbox.Event) {
+	d.memory.touch()
 	d.watchWhileWaiting()
 	if e.Type == outbox.EventKept {
 		return // messageEvent said it

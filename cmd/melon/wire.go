@@ -50,6 +50,7 @@ type daemon struct {
 	smtp    *smtpin.Server
 	control *control.Server
 	web     webPage
+	memory  memory
 
 	editing  sync.Mutex     // one change of the configuration file at a time
 	events   sync.WaitGroup // follows watcher's events
@@ -119,6 +120,7 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	d.events.Go(d.followNetwork)
 	d.startWeb(cfg, o.Autostart)
 	d.smtp.Start()
+	d.memory.touch() // what reading the outbox took
 	return d, nil
 }
 
@@ -212,6 +214,7 @@ func (d *daemon) smtpOptions(cfg *config.Config) smtpin.Options {
 // stop ends every part in reverse order: no new connections, then what is in
 // flight is finished or spooled until ctx ends.
 func (d *daemon) stop(ctx context.Context) {
+	defer d.memory.stop()
 	if d.smtp != nil {
 		if err := d.smtp.Shutdown(ctx); err != nil {
 			d.log.Warn("connections were cut at the end", "error", err)
