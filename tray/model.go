@@ -286,10 +286,10 @@ func addItems(w *words) []Item {
 	var items []Item
 	for _, p := range Presets() {
 		items = append(items, Item{ID: ID("add/" + p.ID), Label: p.Name,
-			Action: Action{Kind: ActPage, Page: "account/add?provider=" + p.ID, Command: []string{"account", "add"}}})
+			Action: Action{Kind: ActPage, Page: "add?provider=" + p.ID, Command: []string{"account", "add"}}})
 	}
 	return append(items, Item{ID: "add/other", Label: w.other,
-		Action: Action{Kind: ActPage, Page: "account/add", Command: []string{"account", "add"}}})
+		Action: Action{Kind: ActPage, Page: "add", Command: []string{"account", "add"}}})
 }
 
 func autostartAction(on *bool) Action {

@@ -252,7 +252,7 @@ func TestClicksReachTheRelay(t *testing.T) {
 	g.clicks <- "account/0/retry"
 	g.clicks <- "account/0/state" // grey: nothing
 	for id, call := range map[ID]string{
-		"state": "open", "add/gmail": "open account/add?provider=gmail", "add/other": "open account/add", "outbox": "open outbox", "doctor": "open why",
+		"state": "open", "add/gmail": "open add?provider=gmail", "add/other": "open add", "outbox": "open outbox", "doctor": "open why",
 		"activity": "open activity", "settings": "open settings", "account/0/test": "open account/home", "account/0/edit": "open account/home/edit",
 		"account/0/default": "account default home",
 	} {

@@ -263,7 +263,7 @@ func TestDesktopMenuAndClicks(t *testing.T) {
 			t.Errorf("%q, want %q", s.done(), want)
 		}
 		for call, path := range map[string][]string{
-			"open account/add?provider=gmail": {"Add account…", "Gmail"}, "open outbox": {"Outbox (2)"}, "open why": {"Why can't I send?"},
+			"open add?provider=gmail": {"Add account…", "Gmail"}, "open outbox": {"Outbox (2)"}, "open why": {"Why can't I send?"},
 			"open activity": {"Activity"}, "open settings": {"Settings"}, "open account/home_1": {"home_1 (!)", "Test now"},
 			"open account/home_1/edit": {"home_1 (!)", "Edit…"}, "account default home_1": {"home_1 (!)", "Default account"},
 		} {

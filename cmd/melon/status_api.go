@@ -46,13 +46,13 @@ func (d *daemon) Status() api.Status {
 	s.Problems = append(s.Problems, d.problems...)
 	d.mu.Unlock()
 	s.Problems = append(s.Problems, d.drops.problems()...)
-	if d.web.problem != "" {
-		s.Problems = append(s.Problems, d.web.problem)
-	}
 	for _, p := range d.outbox.Problems() {
 		s.Problems = append(s.Problems, p.Sentence)
 	}
 	s.State = d.state(s, snap, cfg)
+	if d.web.problem != "" { // mail goes without it
+		s.Problems = append(s.Problems, d.web.problem)
+	}
 	return s
 }
 

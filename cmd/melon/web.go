@@ -18,6 +18,7 @@ import (
 	"melon/proxy/smtpin"
 	"melon/upstream"
 	"melon/upstream/dial"
+	"melon/upstream/discover"
 	"melon/upstream/trace"
 )
 
@@ -49,7 +50,7 @@ func (d *daemon) startWeb(cfg *config.Config, autostart web.Autostart) {
 		d.web.server, err = web.Serve(l, web.Parts{
 			Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Config: d.config.Config,
 			Finder: setup, Tester: setup, Keeper: setup, SignIns: webSignIns{d}, Doctor: webDoctor{d},
-			Autostart: autostart, Traces: d.web.traces,
+			Autostart: autostart, Traces: d.web.traces, Hint: providerHint,
 		}, web.Options{
 			API:      control.Handler(control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal}),
 			StateDir: d.paths.State, SameUser: webVisitor(cfg), Log: d.log, Version: version(),
@@ -59,6 +60,21 @@ func (d *daemon) startWeb(cfg *config.Config, autostart web.Autostart) {
 		d.web.problem = fmt.Sprintf("the web page is not there: %v; set control.web to another address, or to \"off\"", err)
 		d.log.Warn("the web page is not there", "address", cfg.Control.Web, "error", err)
 	}
+}
+
+// providerHint is what the add form shows of a provider that was chosen in the
+// tray's menu.
+func providerHint(id string) (name, example string) {
+	p, ok := discover.Find(id)
+	if !ok || id == "" {
+		return "", ""
+	}
+	for _, d := range p.Domains {
+		if !strings.Contains(d, "*") {
+			return p.Name, "you@" + d
+		}
+	}
+	return p.Name, ""
 }
 
 // webVisitor tells this user's processes from others', by the rule that holds for

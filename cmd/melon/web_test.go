@@ -137,7 +137,7 @@ func TestABusyPortNeverStopsTheRelay(t *testing.T) {
 		t.Errorf("it says that it listens:\n%s", p.output())
 	}
 	st := jsonOf[api.Status](h, "status")
-	if len(st.Problems) != 1 || !strings.Contains(st.Problems[0], "the web page is not there") || st.State != api.StateAttention {
+	if len(st.Problems) != 1 || !strings.Contains(st.Problems[0], "the web page is not there") || st.State != api.StateIdle {
 		t.Errorf("the status says %s, %q", st.State, st.Problems)
 	}
 	if _, errs, status := h.run("open", "--print"); status != exitFailed || !strings.Contains(errs, "control.web") {

@@ -48,11 +48,17 @@ func (s *Server) accountAdd(w http.ResponseWriter, r *http.Request) {
 func (s *Server) addForm(w http.ResponseWriter, r *http.Request, status int, address, bad string) {
 	v := s.newView(r, "account.add")
 	v.Live = false
+	var provider, example string
+	if s.parts.Hint != nil {
+		provider, example = s.parts.Hint(r.URL.Query().Get("provider"))
+	}
 	s.render(w, status, "add", struct {
 		*view
-		Address string
-		Bad     string
-	}{v, address, bad})
+		Address  string
+		Bad      string
+		Provider string
+		Example  string
+	}{v, address, bad, provider, example})
 }
 
 // accountFind begins a new account: it looks for the address's servers.

@@ -210,7 +210,7 @@ func serveIn(t *testing.T, w *world, dir, addr string) *site {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.config
-	}, Finder: w, Tester: w, Keeper: w, SignIns: w, Doctor: w, Autostart: w}
+	}, Finder: w, Tester: w, Keeper: w, SignIns: w, Doctor: w, Autostart: w, Hint: w.hint}
 	s, err := Serve(l, p, Options{API: control.Handler(control.Options{Daemon: daemonOf{w}, Outbox: w, Journal: j}), StateDir: dir, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -346,6 +346,14 @@ func (x *site) finish(id string) {
 			x.t.Fatal("the job did not end")
 		}
 	}
+}
+
+// hint implements Parts.Hint.
+func (w *world) hint(id string) (string, string) {
+	if id != "new" {
+		return "", ""
+	}
+	return "New Mail", "you@new.example"
 }
 
 // holds fails the test unless every text is in the page.

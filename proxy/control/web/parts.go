@@ -24,6 +24,10 @@ type Parts struct {
 	Doctor    Doctor
 	Autostart Autostart
 	Traces    *Traces
+	// Hint tells of a provider by its identifier, for a form that was asked for
+	// with one (?provider=ID): its name and an address there as an example. Both
+	// are "" for one that is unknown; nil knows none.
+	Hint func(provider string) (name, example string)
 }
 
 // Daemon is the relay as a whole.
