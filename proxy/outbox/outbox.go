@@ -183,6 +183,7 @@ func (o *Outbox) Close() error {
 	o.do(func(x *index) { x.closing = true }) // no new runners
 	o.cancel()
 	o.work.Wait()
+	o.store.settleDebts()
 	close(o.stop)
 	<-o.looped
 	o.store.close()

@@ -48,7 +48,10 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 		err = o.store.update(v.left)
 	}
 	if err != nil {
-		o.problem(err) // the index goes on with what it knows
+		o.problem(err)
+		if !v.done {
+			o.store.owe(v.left) // who has it must not get it again
+		}
 	}
 	o.do(func(x *index) {
 		if v.done {
@@ -60,6 +63,9 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 	o.tell(v, e, r, now)
 	o.bounce(v.left, bounces, r)
 	o.expire(expired, r.Err)
+	if err == nil {
+		o.pay()
+	}
 }
 
 // learn lets the lane learn from an outcome, and returns when the entry may be

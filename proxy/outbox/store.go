@@ -34,10 +34,11 @@ type store struct {
 	last  int64    // number of the newest ID
 	sick  *Problem // set while the directory cannot be written
 	found []Problem
+	owed  map[string]Entry // outcomes that are not on the disk yet; see owe
 }
 
 func newStore(dir string, fsys FS, now func() time.Time) *store {
-	s := &store{dir: dir, fs: fsys, now: now, slots: make(chan struct{}, 32)}
+	s := &store{dir: dir, fs: fsys, now: now, slots: make(chan struct{}, 32), owed: make(map[string]Entry)}
 	s.syncs = newDirSync(func() error { return fsys.SyncDir(dir) })
 	return s
 }
@@ -185,6 +186,11 @@ func (s *store) update(e Entry) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil {
+			s.paid(e.ID)
+		}
+	}()
 	tmp := filepath.Join(s.dir, e.ID+temporary)
 	err = storeError("sync", f.Sync())
 	err = firstError(err, storeError("close", f.Close()))
@@ -280,6 +286,7 @@ func (s *store) remove(id string) (err error) {
 	if err := s.fs.Remove(s.state(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeError("remove", err)
 	}
+	s.paid(id)
 	s.syncs.later(change{act: func() error { return nil }, after: func() {
 		s.fs.Remove(s.message(id)) // what stays goes at the next start
 	}})
@@ -291,6 +298,9 @@ func (s *store) load(id string) (Entry, error) {
 	data, err := readFile(s.fs, s.state(id), maxStateFile)
 	if err != nil {
 		return Entry{}, err
+	}
+	if e, ok := s.owes(id); ok {
+		return e, nil
 	}
 	return decode(id, data)
 }
