@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +16,8 @@ import (
 // it does so the first time.
 type partly struct {
 	m    *memFS
-	seen [][]string // recipients of each attempt
-	fine bool       // everybody is taken
+	seen [][]string  // recipients of each attempt
+	fine atomic.Bool // everybody is taken
 }
 
 // Send implements Sender.
@@ -28,7 +29,7 @@ func (p *partly) Send(_ context.Context, e Entry, _ upstream.Body) upstream.Resu
 	var r upstream.Result
 	for i, rc := range e.Envelope.Recipients {
 		rr := upstream.RecipientResult{Recipient: rc}
-		if i == len(e.Envelope.Recipients)-1 && !p.fine {
+		if i == len(e.Envelope.Recipients)-1 && !p.fine.Load() {
 			rr.Err = greylisted
 		}
 		r.Recipients = append(r.Recipients, rr)
@@ -79,7 +80,7 @@ func TestOutcomeThatTheDiskDidNotTake(t *testing.T) {
 					t.Errorf("with a full disk: %v, %v", list, err)
 				}
 				p.fill(false)
-				p.fine = true
+				p.fine.Store(true)
 				switch end {
 				case "the next attempt":
 					time.Sleep(time.Hour)
