@@ -13,7 +13,7 @@ import (
 )
 
 // diskSize is how many octets the state directory has as root.
-const diskSize = "size=192m"
+const diskSize = "size=512m"
 
 // mountSmallDisk gives the state directory a file system of its own that can be
 // filled. Only root may; without it diskFull works by RLIMIT_FSIZE.

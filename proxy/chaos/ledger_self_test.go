@@ -36,6 +36,8 @@ func TestLedgerNotices(t *testing.T) {
 		arrivals []arrival
 		outbox   []string
 		ends     []end
+		full     []span
+		other    bool // there is another recipient, told the same
 		ok       bool
 		want     func(*balance) int // must be 1
 	}{
@@ -50,6 +52,9 @@ func TestLedgerNotices(t *testing.T) {
 		{name: "cut off and sent", told: left, arrivals: []arrival{one(1)}, want: func(b *balance) int { return b.uninvited }},
 		{name: "put off and sent", told: refused4, arrivals: []arrival{one(1)}, want: func(b *balance) int { return b.unproved }},
 		{name: "put off, reply lost", told: refused4, arrivals: []arrival{one(1, unread)}, ok: true, want: func(b *balance) int { return b.replyLost }},
+		{name: "put off, no room for the other", told: refused4, arrivals: []arrival{one(1)}, full: []span{{at.Add(-time.Second), at}}, other: true, ok: true, want: func(b *balance) int { return b.noRoom }},
+		{name: "put off, room for the other", told: refused4, arrivals: []arrival{one(1)}, full: []span{{at.Add(-time.Hour), at.Add(-time.Minute)}}, other: true, want: func(b *balance) int { return b.unproved }},
+		{name: "put off, no other", told: refused4, arrivals: []arrival{one(1)}, full: []span{{at.Add(-time.Second), at}}, want: func(b *balance) int { return b.unproved }},
 		{name: "nobody's", told: accepted, arrivals: []arrival{one(1), one(2, func(a *arrival) { a.token = "x" })}, want: func(b *balance) int { return b.strangers }},
 		{name: "another's", told: accepted, arrivals: []arrival{one(1), one(2, func(a *arrival) { a.to = "x" })}, want: func(b *balance) int { return b.strangers }},
 		{name: "twice", told: accepted, arrivals: []arrival{one(1), one(2)}, want: func(b *balance) int { return b.unproved }},
@@ -67,8 +72,12 @@ func TestLedgerNotices(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLedger()
-			l.add(&handed{token: "m", from: "f", sum: sum, to: map[string]told{"a": c.told}})
-			l.ends = c.ends
+			h := &handed{token: "m", from: "f", sum: sum, to: map[string]told{"a": c.told}, over: at}
+			l.add(h)
+			l.ends, l.full = c.ends, c.full
+			if c.other {
+				h.to["b"] = c.told
+			}
 			box := map[string]bool{}
 			for _, o := range c.outbox {
 				box[o] = true

@@ -35,6 +35,7 @@ type handed struct {
 	kind  string // of app
 	sum   [sha256.Size]byte
 	to    map[string]told
+	over  time.Time // when the app had its answer, or went away
 }
 
 // arrival is one acceptance by a provider, for one recipient.
@@ -67,7 +68,11 @@ type ledger struct {
 	mu     sync.Mutex
 	handed map[string]*handed
 	ends   []end
+	full   []span // when the disk was full
 }
+
+// span is a time from one moment to another.
+type span struct{ from, to time.Time }
 
 func newLedger() *ledger { return &ledger{handed: map[string]*handed{}} }
 
@@ -106,6 +111,7 @@ type balance struct {
 	copies     int // arrivals too many
 	replyLost  int // copies whose earlier one had its last reply lost
 	killed     int // copies whose earlier one the kill kept from the record
+	noRoom     int // told 4xx as there was no room to keep it for the others
 	unproved   int // copies without a cause
 	longestGap time.Duration
 	problems   []string
@@ -152,7 +158,7 @@ func (l *ledger) balance(arrivals []arrival, outbox map[string]bool) *balance {
 				b.lost++
 				b.problem("lost: %s for %s (%s app)", h.token, to, h.kind)
 			}
-			l.uninvited(b, h, to, t, as)
+			l.uninvited(b, h, to, t, got)
 			l.explain(b, as)
 		}
 	}
@@ -180,7 +186,8 @@ func (l *ledger) check(b *balance, a arrival) {
 // uninvited finds what arrived though the app had been told that it would not.
 // A 4xx invites the app to hand it in again, so that an arrival after it counts
 // as a copy too many: its last reply must have been lost.
-func (l *ledger) uninvited(b *balance, h *handed, to string, t told, as []arrival) {
+func (l *ledger) uninvited(b *balance, h *handed, to string, t told, got map[string][]arrival) {
+	as := got[place(h.token, to)]
 	if len(as) == 0 {
 		return
 	}
@@ -190,8 +197,28 @@ func (l *ledger) uninvited(b *balance, h *handed, to string, t told, as []arriva
 		b.problem("%s arrived for %s, though %v (%s app)", h.token, to, t, h.kind)
 	case refused4:
 		b.copies++
-		l.cause(b, as[len(as)-1], time.Time{})
+		c := balance{}
+		if l.cause(&c, as[len(as)-1], time.Time{}); c.unproved > 0 && l.noRoom(h, got) {
+			c = balance{noRoom: 1}
+		}
+		b.take(c)
 	}
+}
+
+// noRoom reports whether some of the recipients had a message when the disk was
+// too full to keep it for the others: there is one answer for all of them.
+func (l *ledger) noRoom(h *handed, got map[string][]arrival) bool {
+	for to, t := range h.to {
+		if t != refused4 || len(got[place(h.token, to)]) > 0 {
+			continue
+		}
+		for _, f := range l.full {
+			if !h.over.Before(f.from) && h.over.Before(f.to.Add(time.Second)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // explain proves a cause for each copy but the last. The order of acceptances is
@@ -239,6 +266,7 @@ func (b *balance) take(c balance) {
 	b.copies += c.copies
 	b.replyLost += c.replyLost
 	b.killed += c.killed
+	b.noRoom += c.noRoom
 	b.unproved += c.unproved
 	b.longestGap = max(b.longestGap, c.longestGap)
 	for _, p := range c.problems {
@@ -293,7 +321,7 @@ func (b *balance) print(w io.Writer) {
 	}{
 		{"lost", b.lost}, {"corrupt", b.corrupt}, {"arrived though refused or taken back", b.uninvited},
 		{"arrived though nobody sent it", b.strangers}, {"copies too many", b.copies},
-		{"whose last reply was lost", b.replyLost}, {"killed before the record", b.killed}, {"without a cause", b.unproved},
+		{"whose last reply was lost", b.replyLost}, {"killed before the record", b.killed}, {"no room to keep it for the others", b.noRoom}, {"without a cause", b.unproved},
 	} {
 		fmt.Fprintf(t, "%s\t%d\t\t\t\n", row.name, row.n)
 	}

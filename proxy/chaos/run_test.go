@@ -12,7 +12,7 @@ import (
 func TestChaos(t *testing.T) {
 	d := duration(t, 10*time.Minute)
 	w := newWorld(t, seedOf(t), true)
-	w.chaos(d, provoke, 10, 60*time.Millisecond)
+	w.chaos(d, provoke, 10, 90*time.Millisecond)
 	b := w.settle()
 	t.Logf("%d messages in %v", b.messages, d)
 	if want := int(d / time.Minute * 2000); b.messages < want {

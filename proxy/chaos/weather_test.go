@@ -57,7 +57,7 @@ var provoke = []event{
 	{"reloads", 5, (*world).reload},
 	{"bad reloads", 2, (*world).badReload},
 	{"sends asked for", 5, func(w *world, ctx context.Context) { w.send(ctx) }},
-	{"disks full", 2, (*world).diskFull},
+	{"disks full", 2, (*world).fullDisk},
 	{"slow networks", 2, func(w *world, _ context.Context) { w.wire().latency(time.Duration(w.rng.IntN(60)) * time.Millisecond) }},
 	{"refused logins", 1, (*world).refusedLogin},
 	{"kills", 3, func(w *world, _ context.Context) { w.killed() }},
@@ -132,6 +132,16 @@ func (w *world) holdUp(ctx context.Context) {
 	release := w.wire().hold()
 	w.storm(ctx, 1500*time.Millisecond)
 	release()
+}
+
+// fullDisk fills the disk for a while.
+func (w *world) fullDisk(ctx context.Context) {
+	f := span{from: time.Now()}
+	w.diskFull(ctx)
+	f.to = time.Now()
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	w.ledger.full = append(w.ledger.full, f)
 }
 
 // storm waits for up to d; now and then the process is killed within.

@@ -260,6 +260,7 @@ func (w *world) app(ctx context.Context, id int, rest time.Duration) {
 		m := newMessage(rng, fmt.Sprintf("%d.%d.%d", w.seed, id, n), kinds[k].name, senders)
 		err := kinds[k].send(s, m)
 		m.all(refused4) // nothing is left without an outcome
+		m.over = time.Now()
 		w.ledger.add(m.handed)
 		if err != nil || rng.IntN(5) == 0 {
 			s.c.Close()
