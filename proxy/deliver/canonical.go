@@ -40,32 +40,78 @@ var crlf = []byte("\r\n")
 // of KindMessage for a message that must not be passed on, or with the error of
 // the writer below or of onHeader.
 func (c *canonicalizer) Write(p []byte) (int, error) {
+	n := len(p)
+	if !c.inHeader {
+		first, lines := cleanLines(p, c.column == 0 && !c.cr)
+		if len(lines) > 0 {
+			if err := c.slowly(first); err != nil {
+				return 0, err
+			}
+			if _, err := c.w.Write(lines); err != nil {
+				return 0, err
+			}
+			p = p[len(first)+len(lines):]
+		}
+	}
+	if err := c.slowly(p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// cleanLines returns the whole lines of p that are as they have to be, almost
+// always all of them, and what comes before: the end of a line, unless p begins
+// one.
+func cleanLines(p []byte, begins bool) (first, lines []byte) {
+	if !begins {
+		i := bytes.IndexByte(p, '\n')
+		if i < 1 || p[i-1] != '\r' {
+			return nil, nil
+		}
+		first, p = p[:i+1], p[i+1:]
+	}
+	lines = p[:bytes.LastIndexByte(p, '\n')+1]
+	if bytes.IndexByte(lines, 0) >= 0 {
+		return nil, nil
+	}
+	for rest := lines; len(rest) > 0; {
+		i := bytes.IndexByte(rest, '\r')
+		if i < 0 || i+1 == len(rest) || rest[i+1] != '\n' || bytes.IndexByte(rest[:i], '\n') >= 0 {
+			return nil, nil
+		}
+		rest = rest[i+2:]
+	}
+	return first, lines
+}
+
+// slowly takes octets one by one.
+func (c *canonicalizer) slowly(p []byte) error {
 	start := 0 // first octet of p that is not written yet
 	for i, b := range p {
 		if c.cr {
 			c.cr = false
 			if b == '\n' {
 				if err := c.endLine(); err != nil {
-					return 0, err
+					return err
 				}
 				start = i + 1
 				continue
 			}
 			if err := c.endLine(); err != nil {
-				return 0, err
+				return err
 			}
 			start = i
 		}
 		switch b {
 		case '\r', '\n':
 			if err := c.text(p[start:i]); err != nil {
-				return 0, err
+				return err
 			}
 			start = i + 1
 			if b == '\r' {
 				c.cr = true
 			} else if err := c.endLine(); err != nil {
-				return 0, err
+				return err
 			}
 		case '.':
 			c.dots++
@@ -79,10 +125,10 @@ func (c *canonicalizer) Write(p []byte) (int, error) {
 	}
 	if start < len(p) && !c.cr {
 		if err := c.text(p[start:]); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(p), nil
+	return nil
 }
 
 // Close ends the last line and the header. The message is complete after it.

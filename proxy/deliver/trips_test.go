@@ -260,4 +260,3 @@ func TestVerdictsOfRecipientsTogether(t *testing.T) {
 		}
 	})
 }
-
