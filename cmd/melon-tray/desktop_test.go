@@ -310,12 +310,15 @@ func TestDesktopAutostartCheckbox(t *testing.T) {
 			}
 		}
 		until(t, "unchecked", checked(0))
-		i.click("Start at login")
-		until(t, "checked", checked(1))
-		if _, err := os.Stat(filepath.Join(d.home, ".config", "autostart", "melon.desktop")); err != nil {
-			t.Error(err)
+		there := func() bool {
+			_, err := os.Stat(filepath.Join(d.home, ".config", "autostart", "melon.desktop"))
+			return err == nil
 		}
+		i.click("Start at login") // GTK shows the mark before anything was done
+		until(t, "the entry", there)
+		until(t, "checked", checked(1))
 		i.click("Start at login")
+		until(t, "no entry", func() bool { return !there() })
 		until(t, "unchecked again", checked(0))
 	})
 }
