@@ -165,10 +165,10 @@ var floods = []struct {
 	}},
 	{"a reply too many, then a refusal", "none", func(v *visit) {
 		v.until("PIPELINING,CHUNKING", map[string]func(*visit){"MAIL": func(v *visit) {
-			v.say("250 2.1.0 Ok\r\n250 2.1.0 Ok\r\n")
+			v.say("250 2.1.0 Ok\r\n")
 			for verb := v.hear(); verb != ""; verb = v.hear() {
 				if verb == "RCPT" {
-					v.say("250 2.1.5 Ok\r\n")
+					v.say("250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n")
 				}
 				if verb == "BDAT" {
 					v.say("554 5.7.1 not this\r\n")
