@@ -122,6 +122,7 @@ func TestReadmeCommands(t *testing.T) {
 			t.Errorf("%s: %v: %s", line, err, out)
 		}
 	}
+	readmeDemo(t, h)
 	for line := range readmeCommands {
 		if !slices.Contains(melon, line) {
 			t.Errorf("%q is in no README: take it out of readmeCommands", line)
@@ -137,6 +138,34 @@ func TestReadmeCommands(t *testing.T) {
 	for _, target := range makes {
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(target) + `:`).Match(makefile) {
 			t.Errorf("make %s: the Makefile has no such target", target)
+		}
+	}
+}
+
+// readmeDemo compares what the README says of the demo with what it shows.
+func readmeDemo(t *testing.T, h *home) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(data), "```text\n")
+	text, _, _ = strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("the README shows no demo")
+	}
+	out, errs, status := h.run("demo")
+	if status != 0 {
+		t.Fatal(errs)
+	}
+	for line := range strings.Lines(text) {
+		if !strings.Contains(out, line) {
+			t.Errorf("the demo does not show %q", line)
+		}
+	}
+	for _, m := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(string(data), -1) {
+		if _, err := os.Stat(filepath.Join("..", "..", m[1])); err != nil {
+			t.Errorf("the README links to %s: %v", m[1], err)
 		}
 	}
 }
