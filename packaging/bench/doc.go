@@ -1,3 +1,5 @@
+//go:build linux
+
 // The bench measures Melon beside what a person would run instead, in one run
 // on one machine, so that what counts are the ratios:
 //

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -11,7 +13,7 @@ import (
 var sizes = []int{1 << 20, 5 << 20, 10 << 20, 25 << 20, 50 << 20}
 
 // settle is how long a program is left alone before its memory is read.
-const settle = 3 * time.Second
+const settle = 7 * time.Second
 
 // memory is resident memory at rest, while messages pass, and after.
 func (b *bench) memory(ctx context.Context) error {
