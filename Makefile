@@ -53,6 +53,7 @@ lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above are not formatted" >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	.ci/dependencies
 	.ci/vulncheck $(GOVULNCHECK)
 
 cross:
