@@ -97,3 +97,40 @@ func TestAttemptIsOneSync(t *testing.T) {
 		}
 	})
 }
+
+// Keeping a message takes the time of two syncs, one after the other: both files
+// and the directory side by side, then the directory with the commit.
+func TestKeepTakesTwoSyncs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		o, err := openMem(t, m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		o.Pause()
+		m.mu.Lock()
+		m.step = func(op string) error {
+			if strings.HasPrefix(op, "sync") {
+				m.mu.Unlock() // other calls go on meanwhile
+				time.Sleep(10 * time.Millisecond)
+				m.mu.Lock()
+			}
+			return nil
+		}
+		m.mu.Unlock()
+		sp := spoolOf(t, o, "one")
+		defer sp.Discard()
+		start := time.Now()
+		if _, err := o.Keep(t.Context(), sp, entry(), KeepOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != 20*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		m.mu.Lock()
+		m.step = nil
+		m.mu.Unlock()
+	})
+}

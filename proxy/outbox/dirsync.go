@@ -62,10 +62,13 @@ func (d *dirSync) begin() int {
 
 // do makes the change and returns when it is durable. An error of a sync says
 // nothing about whether act was undone: it was not.
-func (d *dirSync) do(c change) error {
+func (d *dirSync) do(c change) error { return <-d.start(c) }
+
+// start is do that does not wait; the channel tells when the change is durable.
+func (d *dirSync) start(c change) <-chan error {
 	p := &pending{change: c, done: make(chan error, 1)}
 	d.enqueue(p)
-	return <-p.done
+	return p.done
 }
 
 // later makes the change and returns at once.

@@ -66,9 +66,9 @@ func (s *store) message(id string) string { return filepath.Join(s.dir, id+".eml
 // state is the path of an entry's state file.
 func (s *store) state(id string) string { return filepath.Join(s.dir, id+".json") }
 
-// add makes the spool's content the entry e, in this order: the content and the
-// state under its temporary name are synced, then the directory, then the state
-// gets its name, then the directory is synced again. When it fails, what it made
+// add makes the spool's content the entry e, in this order: the content, the
+// state under its temporary name and the directory with both names are synced,
+// side by side, then the state gets its name, then the directory is synced again. When it fails, what it made
 // is removed; a file that the spool made stays the spool's.
 func (s *store) add(ctx context.Context, sp *Spool, e Entry) (err error) {
 	defer func() { s.note(err) }()
@@ -98,8 +98,11 @@ func (s *store) add(ctx context.Context, sp *Spool, e Entry) (err error) {
 	state, err = s.writeState(e)
 	if err == nil {
 		tmp = filepath.Join(s.dir, e.ID+temporary)
+		// The directory with both names is synced side by side with them.
 		names = s.syncs.now()
+		dir := s.syncs.start(change{act: func() error { return nil }})
 		err = syncAll(content, state)
+		err = firstError(err, <-dir) // a failed sync is not made good by a later one
 	}
 	if own {
 		err = firstError(err, storeError("close", content.Close()))
