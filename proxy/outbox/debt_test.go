@@ -16,6 +16,7 @@ import (
 // it does so the first time.
 type partly struct {
 	m    *memFS
+	disk [][]string  // recipients that the disk has at each attempt
 	seen [][]string  // recipients of each attempt
 	fine atomic.Bool // everybody is taken
 }
@@ -26,6 +27,15 @@ func (p *partly) Send(_ context.Context, e Entry, _ upstream.Body) upstream.Resu
 		p.fill(true)
 	}
 	p.seen = append(p.seen, e.To())
+	p.m.mu.Lock()
+	for name, f := range p.m.now {
+		if strings.HasSuffix(name, e.ID+".json") {
+			if on, err := decode(e.ID, f.data); err == nil {
+				p.disk = append(p.disk, on.To())
+			}
+		}
+	}
+	p.m.mu.Unlock()
 	var r upstream.Result
 	for i, rc := range e.Envelope.Recipients {
 		rr := upstream.RecipientResult{Recipient: rc}
@@ -85,8 +95,8 @@ func TestOutcomeThatTheDiskDidNotTake(t *testing.T) {
 				case "the next attempt":
 					time.Sleep(time.Hour)
 					synctest.Wait()
-					if len(p.seen) != 2 || !slices.Equal(p.seen[1], []string{"z"}) {
-						t.Errorf("attempts: %v", p.seen)
+					if len(p.seen) != 2 || !slices.Equal(p.seen[1], []string{"z"}) || len(p.disk) != 2 || !slices.Equal(p.disk[1], []string{"z"}) {
+						t.Errorf("attempts: %v, on the disk: %v", p.seen, p.disk)
 					}
 				case "another's outcome":
 					keep(entry("w"))

@@ -213,6 +213,9 @@ func (s *store) update(e Entry) (err error) {
 // attempt records durably what is new in an entry that is about to be attempted.
 // When it fails, the old state stands, or the new one if the sync failed.
 func (s *store) attempt(e Entry) (err error) {
+	if _, owed := s.owes(e.ID); owed {
+		return s.update(e) // a line behind the old state would not do
+	}
 	defer func() { s.note(err) }()
 	line, err := encodeAttempt(e)
 	if err != nil {
