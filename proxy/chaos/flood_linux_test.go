@@ -168,10 +168,10 @@ var floods = []struct {
 			v.say("250 2.1.0 Ok\r\n")
 			for verb := v.hear(); verb != ""; verb = v.hear() {
 				if verb == "RCPT" {
-					v.say("250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n")
+					v.say("250 2.1.5 Ok\r\n")
 				}
-				if verb == "BDAT" {
-					v.say("554 5.7.1 not this\r\n")
+				if verb == "BDAT" { // at once: what comes later cannot be told from nothing
+					v.say("250 2.1.5 Ok\r\n554 5.7.1 not this\r\n")
 					_, _ = io.Copy(io.Discard, v.r)
 				}
 			}
