@@ -14,9 +14,9 @@ import (
 	"melon/proxy/config"
 )
 
-// graceful is how long `run` finishes or spools what is in flight when it is
-// told to stop.
-const graceful = 10 * time.Second
+// graceful is how long `run` finishes what is in flight when it is told to stop;
+// with what comes after it stays within the ten seconds that are promised.
+const graceful = 8 * time.Second
 
 func (c *cli) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
