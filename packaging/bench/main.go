@@ -87,7 +87,7 @@ func run(ctx context.Context, b *bench, out, scratch string) (err error) {
 		if !strings.Contains(s.name, b.only) {
 			continue
 		}
-		say("%s", s.name)
+		say("%s (%v so far)", s.name, time.Since(start).Round(time.Second))
 		if err := s.run(ctx); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
