@@ -74,6 +74,7 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 // meanwhile; step counts the entry's own failures.
 func (o *Outbox) learn(l *lane, r upstream.Result, fresh, cleared bool, now time.Time, step int) (next time.Time) {
 	err := r.Err
+	fresh = fresh && !cleared // what failed under other settings says nothing about these
 	switch {
 	case stops(err):
 		l.healthy = false
