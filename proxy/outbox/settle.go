@@ -33,6 +33,7 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 		if fresh && whole(r.Err) {
 			expired = x.expired(it, now.Add(-o.settings.Load().Expire))
 		}
+		m = mark{x.wakes, it.lane.clears}
 	})
 	// Then the disk. Whom a bounce will tell is recorded before the bounce is
 	// made: after a crash in between there is none, which the entry makes up for.
@@ -42,30 +43,54 @@ func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
 		v.left.record.bounced = append(v.left.record.bounced, b.Recipient.Address)
 	}
 	var err error
-	if v.done {
-		err = o.store.remove(e.ID)
-	} else {
-		err = o.store.update(v.left)
-	}
-	if err != nil {
-		o.problem(err)
-		if !v.done {
-			o.store.owe(v.left) // who has it must not get it again
+	for settled := false; !settled; {
+		if err = o.persist(v, e.ID); err != nil {
+			o.problem(err)
+		}
+		if !o.do(func(x *index) { settled = x.settle(it, &v, e, &m, now) }) {
+			break
 		}
 	}
-	o.do(func(x *index) {
-		if v.done {
-			x.remove(it, e.Fingerprint)
-		} else {
-			x.set(it, v.left)
-		}
-	})
 	o.tell(v, e, r, now)
 	o.bounce(v.left, bounces, r)
 	o.expire(expired, r.Err)
 	if err == nil {
 		o.pay()
 	}
+}
+
+// persist writes what became of an entry.
+func (o *Outbox) persist(v verdict, id string) error {
+	if v.done {
+		return o.store.remove(id)
+	}
+	err := o.store.update(v.left)
+	if err != nil {
+		o.store.owe(v.left) // who has it must not get it again
+	}
+	return err
+}
+
+// settle puts what became of an entry into the index. When the network or the
+// account's settings changed while the disk was being written, the entry is due
+// at once instead; it then returns false, and v is to be written again.
+func (x *index) settle(it *item, v *verdict, e Entry, m *mark, now time.Time) bool {
+	cleared := m.clears != it.lane.clears
+	switch {
+	case v.done:
+		x.remove(it, e.Fingerprint)
+		return true
+	case !cleared && m.wakes == x.wakes:
+		x.set(it, v.left)
+		return true
+	case cleared && v.left.record.cause == causeAccount:
+		v.left.restore(now, false)
+		v.event = EventDeferred
+	case v.left.State == Waiting || v.left.State == Unconfirmed:
+		v.left.NextAttempt = now
+	}
+	*m = mark{x.wakes, it.lane.clears}
+	return false
 }
 
 // learn lets the lane learn from an outcome, and returns when the entry may be
