@@ -328,6 +328,9 @@ func (c *carrier) deadLine(e *upstream.Error, out submit.Outcome) bool {
 		c.conn.facts.MaxMessages = l.sent
 		return true
 	}
+	if e.Reply.Code == 503 && e.Phase == upstream.PhaseMail {
+		return true // out of step with what went before
+	}
 	return e.Reply.IsZero() && (e.Class == upstream.ClassServerBroken || e.Class == upstream.ClassServerUnreachable)
 }
 

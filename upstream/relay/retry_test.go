@@ -81,3 +81,17 @@ func TestAllRefusedThenTheLineBreaks(t *testing.T) {
 		})
 	})
 }
+
+// A provider that is out of step on a connection that was kept warm costs the
+// message nothing: it goes over a new one, and nobody hears of it.
+func TestOutOfStepOnAWarmLine(t *testing.T) {
+	o := lab.Options{SMTP: lab.SMTP{Without: []string{"PIPELINING"}}}
+	in(t, o, func(h *house) {
+		h.mustSend()
+		h.p.SetFaults(lab.Fault{Phase: upstream.PhaseMail, Attempt: 1, Kind: lab.WrongReply, Text: "503 5.5.1 Nested MAIL command"})
+		h.mustSend()
+		if s := h.p.Stats(); s.Messages != 2 || s.SMTPConns != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -324,6 +324,7 @@ func (x *exchange) reply(s step, a answer, r upstream.Reply) {
 		x.out.Answered = true
 		if !good {
 			x.c.dirty = false
+			x.c.botched = x.c.botched || r.Code == 503 // the server is at another step than we are
 			x.stop(x.c.refused(s.phase, r))
 		}
 	case upstream.PhaseRcpt:
@@ -394,8 +395,10 @@ func (x *exchange) endRefused(e *upstream.Error) {
 
 // endReply takes the answer to the end of the message.
 func (x *exchange) endReply(a answer, r upstream.Reply) {
-	x.c.dirty = false
 	good := r.Code/100 == 2
+	// After a refused chunk the server may hold the transaction open until RSET
+	// (RFC 3030 section 2); the answer to a dot always ends it.
+	x.c.dirty = !good && x.c.chunking()
 	switch {
 	case x.halt != nil:
 	case !x.lastLeft:
