@@ -29,7 +29,7 @@ type point struct{ X, Y float64 }
 func (r *report) charts() map[string]chart {
 	all := map[string]chart{}
 	if lines := r.timeLines(); len(lines) > 0 {
-		all["latency"] = chart{"Sending one message over TLS: until the app has the verdict, or the provider the message", "round-trip time (ms)", "seconds", lines}
+		all["latency"] = chart{"One message over TLS, until the app has the verdict", "round-trip time (ms)", "seconds", lines}
 	}
 	var rates []line
 	for _, name := range r.rateNames() {
@@ -219,12 +219,12 @@ func tickStep(most float64) float64 {
 var picture = template.Must(template.New("svg").Parse(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{.Width}} {{.Height}}" font-family="system-ui, sans-serif" font-size="13">
 <title>{{.Title}}</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
-<text x="{{.Left}}" y="28" font-size="16" font-weight="600" fill="#222222">{{.Title}}</text>
+<text x="{{.Left}}" y="24" font-size="16" font-weight="600" fill="#222222">{{.Title}}</text>
 {{range .YTicks}}<line x1="{{$.Left}}" x2="{{$.Right}}" y1="{{.At}}" y2="{{.At}}" stroke="#dddddd"/><text x="{{$.Left}}" dx="-8" y="{{.At}}" dy="4" text-anchor="end" fill="#444444">{{.Label}}</text>
 {{end}}{{range .XTicks}}<text x="{{.At}}" y="{{$.Bottom}}" dy="20" text-anchor="middle" fill="#444444">{{.Label}}</text>
 {{end}}<line x1="{{.Left}}" x2="{{.Right}}" y1="{{.Bottom}}" y2="{{.Bottom}}" stroke="#444444"/>
 <text x="{{.Right}}" y="{{.Bottom}}" dy="44" text-anchor="end" fill="#222222">{{.X}}</text>
-<text x="{{.Left}}" y="{{.Top}}" dy="-6" text-anchor="end" fill="#222222">{{.Y}}</text>
+<text x="{{.Left}}" y="{{.Top}}" dy="-6" fill="#222222">{{.Y}}</text>
 {{range .Curves}}<path d="{{.Path}}" fill="none" stroke="{{.Colour}}" stroke-width="{{if .Bold}}3.5{{else}}1.8{{end}}"{{if .Dash}} stroke-dasharray="5 4"{{end}}/>
 {{$colour := .Colour}}{{range .Marks}}<circle cx="{{.X}}" cy="{{.Y}}" r="3" fill="{{$colour}}"/>{{end}}
 <text x="{{.EndX}}" dx="10" y="{{.LabelY}}" dy="4" fill="{{.Colour}}"{{if .Bold}} font-weight="600"{{end}}>{{.Name}}</text>
