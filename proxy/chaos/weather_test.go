@@ -276,6 +276,9 @@ func (w *world) settle() *balance {
 		struck += p.Stats().Faults
 	}
 	fmt.Fprintf(os.Stdout, "\nseed %d: %s, faults that struck %d\n%s\n", w.seed, strings.Join(names, ", "), struck, s.String())
+	if n := w.count["bounces"]; n > struck {
+		w.t.Errorf("%d bounces for %d faults: something is taken for a refusal that is none", n, struck)
+	}
 	if !b.ok() {
 		w.t.Errorf("the ledger does not balance (seed %d)", w.seed)
 	}
