@@ -152,13 +152,20 @@ func (b *bench) launch(ctx context.Context, p *peer, h hop, keep bool) (*site, e
 	if p.hand != nil {
 		return s, nil
 	}
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	// A peer tells nobody that it is ready: it is asked until it answers.
+	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	ask := time.NewTicker(10 * time.Millisecond)
+	defer ask.Stop()
+	for {
 		a, err := s.door.open(ctx)
 		if err == nil {
 			a.quit()
 			return s, nil
 		}
-		if time.Now().After(until) {
+		select {
+		case <-ask.C:
+		case <-limit.Done():
 			s.stop()
 			return nil, fmt.Errorf("it does not answer: %w: %s", err, lastLine(s.said.String()))
 		}
