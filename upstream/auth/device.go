@@ -53,15 +53,19 @@ func (o *OAuth) BeginDevice(ctx context.Context, a upstream.Account) (*DeviceSig
 		o:               o, account: a, client: c, answer: answer,
 	}
 	// Both are shown, and perhaps opened: no other scheme than the web's.
-	if d.UserCode == "" || len(d.UserCode) > 64 || answer.DeviceCode == "" || !secureURL(d.VerificationURI) {
+	if d.UserCode == "" || len(d.UserCode) > 64 || answer.DeviceCode == "" || !showable(d.VerificationURI) {
 		return nil, endpointError(errors.New("unusable device code"))
 	}
-	if secureURL(answer.VerificationURIComplete) {
+	if showable(answer.VerificationURIComplete) {
 		d.VerificationURIComplete = answer.VerificationURIComplete
 	}
 	d.bound()
 	return d, nil
 }
+
+// showable reports whether a person may be shown the address and sent there: it
+// looks like what it is, and is no longer than a line.
+func showable(u string) bool { return secureURL(u) && u == upstream.CleanLine(u) }
 
 // bound keeps life and interval within reason: a server's mistake must neither
 // make Wait poll without a pause nor hang for days.

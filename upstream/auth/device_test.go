@@ -131,6 +131,8 @@ func TestHostileDevice(t *testing.T) {
 		`<html>`, `{}`, `{"error":"invalid_scope"}`,
 		`{"device_code":"d","user_code":"c","verification_uri":"javascript:alert(1)"}`,
 		`{"device_code":"d","user_code":"c","verification_uri":"http://p.example/"}`,
+		`{"device_code":"d","user_code":"c","verification_uri":"https://p\u202e.example/"}`,
+		`{"device_code":"d","user_code":"c","verification_uri":"https://p.example/` + strings.Repeat("x", 600) + `"}`,
 		`{"device_code":"d","user_code":"` + strings.Repeat("x", 100) + `","verification_uri":"https://p.example/"}`,
 	} {
 		o := newTestOAuth(t, OAuthOptions{Store: &memoryStore{}, Transport: &scriptTransport{device: answer}})
