@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ type address struct{ full, local, domain string }
 
 func parse(s string) (address, error) {
 	i := strings.LastIndexByte(s, '@')
-	if i < 1 || len(s) > 254 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("<>\"(),;:\\", r) }) {
+	if i < 1 || len(s) > 254 || s != upstream.CleanLine(s) || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("<>\"(),;:\\", r) }) {
 		return address{}, fmt.Errorf("%w: write NAME@DOMAIN", ErrAddress)
 	}
 	domain, err := idna.Lookup.ToASCII(strings.TrimSuffix(s[i+1:], "."))
@@ -195,8 +196,8 @@ func within(host, domain string) bool {
 // could have forged.
 func (s *search) markForeign(c Candidate) Candidate {
 	own := organisation(s.a.domain)
-	for _, h := range []string{c.SMTP.Host, c.POP.Host} {
-		if h != "" && !within(h, own) && !known(h) {
+	for _, h := range []string{c.SMTP.Host, c.POP.Host, webHost(c.OAuth.AuthURL), webHost(c.OAuth.TokenURL)} {
+		if h != "" && !within(h, own) && !known(h) && !slices.Contains(c.Foreign, h) {
 			c.Foreign = append(c.Foreign, h)
 		}
 	}

@@ -398,7 +398,8 @@ func TestTable(t *testing.T) {
 
 func TestAddress(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", "taro", "@x.example", "taro@", "taro@localhost", "ta ro@x.example", "<taro@x.example>", "taro@x..example", "taro@-x.example", "taro@x.example\r\nRCPT", strings.Repeat("a", 250) + "@x.example", "taro@../x.example"} {
+	for _, s := range []string{"", "taro", "@x.example", "taro@", "taro@localhost", "ta ro@x.example", "<taro@x.example>", "taro@x..example", "taro@-x.example", "taro@x.example\r\nRCPT", strings.Repeat("a", 250) + "@x.example", "taro@../x.example",
+		"\u202etaro@x.example", "ta\u009bro@x.example", "ta\xffro@x.example"} {
 		if _, err := Discover(t.Context(), Options{}, s); !errors.Is(err, ErrAddress) {
 			t.Errorf("%q: %v", s, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,8 +218,8 @@ func oauthOf(host string, blocks []xmlOAuth) upstream.OAuth {
 			}
 		}
 		auth, token := strings.TrimSpace(b.AuthURL), strings.TrimSpace(b.TokenURL)
-		if strings.HasPrefix(auth, "https://") && strings.HasPrefix(token, "https://") {
-			return upstream.OAuth{AuthURL: auth, TokenURL: token, Scopes: strings.Fields(b.Scope)}
+		if webHost(auth) != "" && webHost(token) != "" {
+			return upstream.OAuth{AuthURL: auth, TokenURL: token, Scopes: slices.DeleteFunc(strings.Fields(b.Scope), notScope)}
 		}
 	}
 	for _, p := range Providers() {
@@ -229,11 +230,26 @@ func oauthOf(host string, blocks []xmlOAuth) upstream.OAuth {
 	return upstream.OAuth{}
 }
 
+// webHost returns the host of a page where a person can be sent to sign in, or
+// "": it is protected, and looks like what it is.
+func webHost(page string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.Scheme != "https" || u.User != nil || !validHost(u.Hostname()) || page != upstream.CleanLine(page) {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// notScope reports whether s is no scope-token (RFC 6749 section 3.3).
+func notScope(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
+}
+
 // fill replaces the placeholders and trims. A name with a control character in
-// it is none.
+// it, or anything else that would not be shown as it is, is none.
 func (a address) fill(s string) string {
 	s = strings.NewReplacer("%EMAILADDRESS%", a.full, "%EMAILLOCALPART%", a.local, "%EMAILDOMAIN%", a.domain).Replace(strings.TrimSpace(s))
-	if len(s) > 320 || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+	if len(s) > 320 || s != upstream.CleanLine(s) {
 		return ""
 	}
 	return s
