@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,10 +28,19 @@ var importRules = []struct {
 	{"melon/upstream/lab", []string{"upstream/lab", "cmd/melon", "packaging/bench"}, true, "the lab is for tests, the bench and the demo"},
 	{"melon/proxy/", []string{"proxy", "cmd/melon", "cmd/melon-tray", "tray"}, false, "upstream knows nothing of the daemon"},
 	{"melon/tray", []string{"cmd/melon-tray", "tray"}, false, "the daemon never links a tray"},
+	{"melon/proxy/sendmail", []string{"cmd/melon", "proxy/sendmail"}, false, "only the command line speaks sendmail(8)"},
 }
 
-// trayMay lists what the tray may know of the daemon.
-var trayMay = []string{"melon/proxy/control/client", "melon/proxy/control/api"}
+// mayKnow are the packages that may import some parts of the daemon and no
+// others, tests excepted.
+var mayKnow = []struct {
+	Dirs  []string
+	Parts []string // below melon/proxy/
+	Why   string
+}{
+	{[]string{"tray", "cmd/melon-tray"}, []string{"control/client", "control/api"}, "the tray speaks to the daemon through control/client only"},
+	{[]string{"proxy/sendmail"}, []string{"config", "control/client", "control/api", "route", "smtpin"}, "sendmail reaches a relay through its doors: the listener and the control socket"},
+}
 
 // leaves are packages that import nothing of Melon.
 var leaves = []string{"upstream", "proxy/control/api", "upstream/trace"}
@@ -85,13 +95,11 @@ func forbidden(file, imp string) string {
 			return r.Why
 		}
 	}
-	if within(dir, []string{"tray", "cmd/melon-tray"}) && strings.HasPrefix(imp, "melon/proxy/") && !isTest {
-		for _, ok := range trayMay {
-			if imp == ok {
-				return ""
-			}
+	for _, k := range mayKnow {
+		part, ok := strings.CutPrefix(imp, "melon/proxy/")
+		if ok && !isTest && within(dir, k.Dirs) && !slices.Contains(k.Parts, part) {
+			return k.Why
 		}
-		return "the tray speaks to the daemon through control/client only"
 	}
 	for _, leaf := range leaves {
 		if dir == leaf && strings.HasPrefix(imp, "melon/") && !isTest {
@@ -134,6 +142,10 @@ func TestForbiddenFindsEachBreach(t *testing.T) {
 		{"cmd/melon/run.go", "github.com/getlantern/systray", true},
 		{"tray/tray.go", "melon/proxy/outbox", true},
 		{"tray/tray.go", "melon/proxy/control/client", false},
+		{"proxy/smtpin/server.go", "melon/proxy/sendmail", true},
+		{"cmd/melon/sendmail.go", "melon/proxy/sendmail", false},
+		{"proxy/sendmail/submit.go", "melon/proxy/outbox", true},
+		{"proxy/sendmail/smtp.go", "melon/proxy/smtpin", false},
 		{"upstream/error.go", "melon/upstream/reply", true},
 		{"proxy/control/api/api.go", "melon/upstream", true},
 	} {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,21 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"melon/proxy/config"
-	"melon/proxy/control/api"
-	"melon/proxy/control/client"
-)
-
-// The exit statuses of sendmail(8), from sysexits.h.
-const (
-	exUsage       = 64 // the command line is wrong
-	exDataErr     = 65 // the message cannot be read
-	exNoUser      = 67 // the server does not know the recipient
-	exNoHost      = 68 // the recipient's domain does not exist
-	exUnavailable = 69 // refused for good, or nothing is running to ask
-	exCantCreate  = 73 // the message can neither be sent nor kept
-	exTempFail    = 75 // try again later
-	exNoPerm      = 77 // the provider does not let this account send
-	exConfig      = 78 // the configuration is wrong
+	"melon/proxy/sendmail"
 )
 
 const sendmailLong = `The sendmail(8) command line, for programs that want one: git send-email, mutt,
@@ -71,28 +56,43 @@ func (c *cli) sendmailCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o, err := parseSendmail(args)
+		o, err := sendmail.Parse(args)
 		switch {
 		case err != nil:
-			return &failure{exUsage, err}
-		case o.help:
+			return sysexit(err)
+		case o.Help:
 			return cmd.Help()
 		}
-		return sysexit(c.sendmail(cmd.Context(), o))
+		p, err := c.paths()
+		if err != nil {
+			return &failure{sendmail.ExConfig, err}
+		}
+		call := sendmail.Call{Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr, Paths: p, Sockets: c.relaySockets(p), List: listEntries}
+		return sysexit(call.Run(cmd.Context(), o))
 	}
 	return cmd
 }
 
-// sysexit gives an error without an exit status of sysexits.h one of its own.
+// sysexit is the failure with sendmail's own exit status.
 func sysexit(err error) error {
-	f, ok := errors.AsType[*failure](err)
-	switch {
-	case err == nil || ok && f.status >= exUsage:
-		return err
-	case ok:
-		return &failure{exConfig, f.err}
+	if e, ok := errors.AsType[*sendmail.Error](err); ok {
+		return &failure{e.Status, e}
 	}
-	return &failure{exTempFail, err}
+	return err
+}
+
+// relaySockets are the places where a relay of this user may answer. A program
+// that cron starts does not know the runtime directory, so that more than the
+// usual one are named.
+func (c *cli) relaySockets(p config.Paths) []string {
+	sockets := []string{p.Socket}
+	if c.flags.State != "" {
+		return sockets
+	}
+	if runtime.GOOS == "linux" && c.getenv("XDG_RUNTIME_DIR") == "" {
+		sockets = append(sockets, fmt.Sprintf("/run/user/%d/melon/control.sock", os.Getuid()))
+	}
+	return append(sockets, filepath.Join(p.State, "control.sock"))
 }
 
 // protectSendmail keeps everything behind the word sendmail from being taken
@@ -127,94 +127,4 @@ func asNamed(argv []string) []string {
 		return append([]string{"sendmail", "-bi"}, args...)
 	}
 	return args
-}
-
-// sendmail carries out what the options ask for.
-func (c *cli) sendmail(ctx context.Context, o sendmailOptions) error {
-	p, err := c.paths()
-	if err != nil {
-		return err
-	}
-	relay := c.findRelay(ctx, p)
-	if relay != nil {
-		defer relay.Close()
-	}
-	switch o.mode {
-	case 'i': // newaliases: there are none
-		return nil
-	case 'p':
-		return c.mailq(ctx, p, relay)
-	case 'q':
-		if relay == nil {
-			return &failure{exUnavailable, client.ErrNotRunning}
-		}
-		err := relay.Collect(ctx)
-		_, sendErr := relay.Do(ctx, "send", nil)
-		return errors.Join(err, sendErr)
-	case 's':
-		return c.sendmailSMTP(ctx, p, relay)
-	}
-	return c.sendmailMessage(ctx, o, p, relay)
-}
-
-// runningRelay is a running relay and what it said of itself.
-type runningRelay struct {
-	*client.Client
-	status api.Status
-}
-
-// findRelay returns this user's running relay, or nil. A program that cron
-// starts does not know the runtime directory, so that more places than the
-// usual one are tried.
-func (c *cli) findRelay(ctx context.Context, p config.Paths) *runningRelay {
-	sockets := []string{p.Socket}
-	if c.flags.State == "" {
-		if runtime.GOOS == "linux" && c.getenv("XDG_RUNTIME_DIR") == "" {
-			sockets = append(sockets, fmt.Sprintf("/run/user/%d/melon/control.sock", os.Getuid()))
-		}
-		sockets = append(sockets, filepath.Join(p.State, "control.sock"))
-	}
-	for _, s := range slices.Compact(sockets) {
-		cl := client.New(s)
-		if status, err := cl.Status(ctx); err == nil {
-			return &runningRelay{cl, status}
-		}
-		cl.Close()
-	}
-	return nil
-}
-
-// plainAddress is the first listener that needs no TLS, or "".
-func (r *runningRelay) plainAddress() string {
-	for _, l := range r.status.Listeners {
-		if l.Kind == "smtp" && config.Loopback(l.Address) {
-			return l.Address
-		}
-	}
-	return ""
-}
-
-// mailq lists what waits.
-func (c *cli) mailq(ctx context.Context, p config.Paths, r *runningRelay) error {
-	dropped, err := dropped(p.State)
-	if err != nil {
-		return err
-	}
-	for _, name := range dropped {
-		fmt.Fprintf(c.stdout, "waits for melon run: %s\n", name)
-	}
-	if r == nil {
-		return &failure{exUnavailable, client.ErrNotRunning}
-	}
-	entries, err := r.Outbox(ctx)
-	if err != nil {
-		return err
-	}
-	if len(entries) > 0 {
-		return listEntries(c.stdout, entries)
-	}
-	if len(dropped) == 0 {
-		_, err = fmt.Fprintln(c.stdout, "Mail queue is empty")
-	}
-	return err
 }

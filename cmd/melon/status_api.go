@@ -45,7 +45,7 @@ func (d *daemon) Status() api.Status {
 	d.mu.Lock()
 	s.Problems = append(s.Problems, d.problems...)
 	d.mu.Unlock()
-	s.Problems = append(s.Problems, d.drops.problems()...)
+	s.Problems = append(s.Problems, d.drops.Problems()...)
 	for _, p := range d.outbox.Problems() {
 		s.Problems = append(s.Problems, p.Sentence)
 	}

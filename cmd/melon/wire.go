@@ -20,6 +20,7 @@ import (
 	"melon/proxy/deliver"
 	"melon/proxy/outbox"
 	"melon/proxy/route"
+	"melon/proxy/sendmail"
 	"melon/proxy/smtpin"
 	"melon/upstream"
 	"melon/upstream/auth"
@@ -46,7 +47,7 @@ type daemon struct {
 	relay   *relay.Relay
 	outbox  *outbox.Outbox
 	deliver *deliver.Deliverer
-	drops   dropBox // what sendmail left
+	drops   *sendmail.Collector // of what sendmail left
 	smtp    *smtpin.Server
 	control *control.Server
 	web     webPage
@@ -114,9 +115,12 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("the control socket: %w", err)
 	default:
-		d.control = control.Serve(l, control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Opener: d, Stop: o.Stop, Collect: d.Collect, Log: d.log})
+		d.control = control.Serve(l, control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Opener: d, Stop: o.Stop, Collect: d.drops.Collect, Log: d.log})
 	}
-	d.events.Go(d.collectAtStart) // after the control API listens: see tellDropped
+	// What sendmail left is collected when the control API listens: who leaves a
+	// message looks for it afterwards, so that one of the two sees the message. What
+	// goes wrong is a problem that status shows.
+	d.events.Go(func() { _ = d.drops.Collect(context.Background()) })
 	d.events.Go(d.followNetwork)
 	d.startWeb(cfg, o.Autostart)
 	d.smtp.Start()
@@ -178,6 +182,7 @@ func (d *daemon) startProxy(cfg *config.Config) (err error) {
 		},
 		Observe: d.messageEvent, Log: d.log,
 	})
+	d.drops = sendmail.NewCollector(d.paths.State, d.deliver, d.log)
 	d.smtp, err = smtpin.New(d.smtpOptions(cfg))
 	return err
 }

@@ -1,27 +1,18 @@
-package main
+package sendmail
 
 import (
 	"bufio"
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"net/mail"
-	"os"
-	"os/user"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
-
-	"melon/proxy/config"
-	"melon/proxy/control/api"
-	"melon/proxy/route"
 )
 
-// maxMessageHeader bounds the header of a message, in octets.
-const maxMessageHeader = 4 << 20
+// MaxHeader bounds the header of a message, in octets.
+const MaxHeader = 4 << 20
 
 // lines reads a message line by line, however its lines end, to the end of
 // the input or, unless dots are ignored, a line with a single dot.
@@ -86,8 +77,8 @@ func readFields(l *lines) (header []headerField, body []byte, err error) {
 	size := 0
 	for {
 		line, err := readLine(l)
-		if size += len(line); size > maxMessageHeader {
-			return nil, nil, &failure{exDataErr, errors.New("the message's header is too long")}
+		if size += len(line); size > MaxHeader {
+			return nil, nil, &Error{ExDataErr, errors.New("the message's header is too long")}
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -119,7 +110,7 @@ func readLine(l *lines) (line []byte, err error) {
 			return nil, err
 		}
 		line = append(line, piece...)
-		if eol || len(line) > maxMessageHeader {
+		if eol || len(line) > MaxHeader {
 			return line, nil
 		}
 	}
@@ -135,7 +126,7 @@ func fieldName(line []byte) (string, bool) {
 }
 
 // recipients are the command line's and, with -t, the header's, each once.
-func recipients(o sendmailOptions, header []headerField) ([]string, error) {
+func recipients(o Options, header []headerField) ([]string, error) {
 	var all []string
 	add := func(list string) error {
 		some, err := addressList(list)
@@ -153,21 +144,21 @@ func recipients(o sendmailOptions, header []headerField) ([]string, error) {
 		// An argument is not folded as a header is: a line end in it is an attempt
 		// at something else.
 		if strings.ContainsFunc(a, unicode.IsControl) {
-			return nil, &failure{exDataErr, fmt.Errorf("%q cannot be read as an address", clip(a))}
+			return nil, &Error{ExDataErr, fmt.Errorf("%q cannot be read as an address", clip(a))}
 		}
 		if err := add(a); err != nil {
-			return nil, &failure{exDataErr, err}
+			return nil, &Error{ExDataErr, err}
 		}
 	}
 	if o.fromHeader {
 		for _, f := range recipientFields(header) {
 			if err := add(f.value()); err != nil {
-				return nil, &failure{exDataErr, fmt.Errorf("header %s: %w", f.name, err)}
+				return nil, &Error{ExDataErr, fmt.Errorf("header %s: %w", f.name, err)}
 			}
 		}
 	}
 	if len(all) == 0 {
-		return nil, &failure{exUsage, errors.New("sendmail: the message names no recipient")}
+		return nil, &Error{ExUsage, errors.New("sendmail: the message names no recipient")}
 	}
 	return all, nil
 }
@@ -188,130 +179,6 @@ func recipientFields(header []headerField) []headerField {
 		return resent
 	}
 	return first
-}
-
-// person is who sends from this machine: the accounts and the user's own name.
-type person struct {
-	cfg      *config.Config
-	accounts []api.Account // of the running relay, when the file cannot be read
-	login    string        // user@host
-}
-
-// thisPerson finds out who sends. A configuration that cannot be read stops no
-// mail: the running relay knows its accounts.
-func (c *cli) thisPerson(p config.Paths, r *runningRelay) person {
-	who := person{cfg: config.Defaults(), login: "nobody@localhost"}
-	if cfg, err := config.LoadOrDefault(p); err == nil {
-		who.cfg = cfg
-	} else if r == nil {
-		fmt.Fprintln(c.stderr, err)
-	}
-	if r != nil {
-		who.accounts = r.status.Accounts
-	}
-	if u, err := user.Current(); err == nil {
-		if host, err := os.Hostname(); err == nil {
-			who.login = u.Username[strings.LastIndexByte(u.Username, '\\')+1:] + "@" + host
-		}
-	}
-	return who
-}
-
-// mailbox is the address of the default account, or of the only one, or "".
-func (w person) mailbox() string {
-	all := w.accounts
-	def := w.cfg.Default
-	if len(w.cfg.Accounts) > 0 {
-		all = nil
-		for _, a := range w.cfg.Accounts {
-			all = append(all, api.Account{Name: a.Name, Address: a.Address, Default: a.Name == def})
-		}
-	}
-	for _, a := range all {
-		if a.Default || len(all) == 1 {
-			return a.Address
-		}
-	}
-	return ""
-}
-
-// sender is the envelope sender.
-func (w person) sender(o sendmailOptions, header []headerField) (string, error) {
-	mailbox := w.mailbox()
-	if o.sender != nil {
-		given, err := addressList(*o.sender)
-		switch {
-		case err != nil || len(given) > 1:
-			return "", &failure{exUsage, fmt.Errorf("sendmail: -f %q cannot be read as an address", clip(*o.sender))}
-		case len(given) == 0:
-			return "", nil
-		case strings.Contains(given[0], "@"):
-			return given[0], nil
-		}
-	} else {
-		router := route.New(w.cfg)
-		from := route.HeaderFrom(joinHeader(header))
-		for _, f := range from {
-			for _, a := range w.cfg.Accounts {
-				if router.Owns(a.Name, f) {
-					return f, nil
-				}
-			}
-		}
-		if mailbox == "" && len(from) > 0 {
-			return from[0], nil
-		}
-	}
-	if mailbox == "" {
-		return w.login, nil
-	}
-	return mailbox, nil
-}
-
-// local gives a name without a domain a mailbox.
-func (w person) local(to []string) ([]string, error) {
-	var all []string
-	for _, a := range to {
-		if !strings.Contains(a, "@") {
-			mailbox := w.mailbox()
-			if mailbox == "" {
-				return nil, &failure{exNoUser, fmt.Errorf("%s has no domain, and there is no default account whose mailbox could take it", a)}
-			}
-			a = mailbox
-		}
-		if !slices.Contains(all, a) {
-			all = append(all, a)
-		}
-	}
-	return all, nil
-}
-
-// completeHeader takes Bcc out and adds what is missing.
-func (w person) completeHeader(header []headerField, sender, name string, now time.Time) []headerField {
-	out := slices.DeleteFunc(slices.Clone(header), func(f headerField) bool { return f.is("Bcc") || f.is("Resent-Bcc") })
-	has := func(name string) bool {
-		return slices.ContainsFunc(out, func(f headerField) bool { return f.is(name) })
-	}
-	add := func(name, value string) {
-		out = append(out, headerField{name, []byte(name + ": " + value)})
-	}
-	visible := sender
-	if visible == "" {
-		visible = w.mailbox()
-	}
-	if visible == "" {
-		visible = w.login
-	}
-	if !has("From") {
-		add("From", (&mail.Address{Name: name, Address: visible}).String())
-	}
-	if !has("Date") {
-		add("Date", now.Format(time.RFC1123Z))
-	}
-	if !has("Message-ID") {
-		add("Message-ID", "<"+rand.Text()+visible[strings.LastIndexByte(visible, '@'):]+">")
-	}
-	return out
 }
 
 func joinHeader(header []headerField) []byte {

@@ -1,4 +1,4 @@
-package main
+package sendmail
 
 import (
 	"errors"
@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// sendmailOptions is a command line of sendmail(8).
-type sendmailOptions struct {
+// Options is a command line of sendmail(8), as Parse reads it.
+type Options struct {
+	Help bool // --help: nothing else is wanted
+
 	mode       byte // 'm' send, 's' SMTP, 'p' list, 'q' send what waits, 'i' aliases
 	fromHeader bool // -t
 	ignoreDots bool // -i
 	verbose    bool
-	help       bool
 	sender     *string // -f; nil when it was not given
 	name       string  // -F
 	notify     []string
@@ -22,18 +23,27 @@ type sendmailOptions struct {
 	to         []string
 }
 
-// sendmailFlags are the options of sendmail(8) as getopt(3) spells them; "*"
+// optionLetters are the options of sendmail(8) as getopt(3) spells them; "*"
 // marks one whose argument, if any, is attached.
-const sendmailFlags = "A:B:C:D:F:GIL:M:N:O:Q:R:TUV:X:b:cd*e:f:h:il:mno:p:q*r:stvx"
+const optionLetters = "A:B:C:D:F:GIL:M:N:O:Q:R:TUV:X:b:cd*e:f:h:il:mno:p:q*r:stvx"
 
-// parseSendmail reads a command line of sendmail(8). Options end at the first
-// address, so that nothing that a stranger chose is taken for one.
-func parseSendmail(args []string) (sendmailOptions, error) {
-	o := sendmailOptions{mode: 'm'}
+// Parse reads a command line of sendmail(8). Options end at the first
+// address, so that nothing that a stranger chose is taken for one. An error is
+// an *Error.
+func Parse(args []string) (Options, error) {
+	o, err := parse(args)
+	if err != nil {
+		err = &Error{ExUsage, err}
+	}
+	return o, err
+}
+
+func parse(args []string) (Options, error) {
+	o := Options{mode: 'm'}
 	for len(args) > 0 {
 		a := args[0]
 		if a == "--help" {
-			return sendmailOptions{help: true}, nil
+			return Options{Help: true}, nil
 		}
 		if a == "--" {
 			args = args[1:]
@@ -73,17 +83,17 @@ func parseSendmail(args []string) (sendmailOptions, error) {
 
 // flagKind says whether a flag takes an argument: ':' yes, '*' attached, 0 no.
 func flagKind(flag byte) (kind byte, ok bool) {
-	i := strings.IndexByte(sendmailFlags, flag)
+	i := strings.IndexByte(optionLetters, flag)
 	if i < 0 || flag == ':' || flag == '*' {
 		return 0, false
 	}
-	if i+1 < len(sendmailFlags) && strings.IndexByte(":*", sendmailFlags[i+1]) >= 0 {
-		kind = sendmailFlags[i+1]
+	if i+1 < len(optionLetters) && strings.IndexByte(":*", optionLetters[i+1]) >= 0 {
+		kind = optionLetters[i+1]
 	}
 	return kind, true
 }
 
-func (o *sendmailOptions) set(flag byte, value string) error {
+func (o *Options) set(flag byte, value string) error {
 	switch flag {
 	case 't':
 		o.fromHeader = true
@@ -127,13 +137,13 @@ func (o *sendmailOptions) set(flag byte, value string) error {
 
 // option is one of sendmail's processing options; all but one are for a mail
 // server.
-func (o *sendmailOptions) option(name, value string) {
+func (o *Options) option(name, value string) {
 	if name == "i" {
 		o.ignoreDots = value == "" || strings.ContainsAny(value[:1], "tTyY1")
 	}
 }
 
-func (o *sendmailOptions) setMode(value string) error {
+func (o *Options) setMode(value string) error {
 	switch value {
 	case "m", "s", "p", "i":
 		o.mode = value[0]
@@ -144,7 +154,7 @@ func (o *sendmailOptions) setMode(value string) error {
 	return fmt.Errorf("sendmail: -b%s is not done here", value)
 }
 
-func (o *sendmailOptions) setNotify(value string) error {
+func (o *Options) setNotify(value string) error {
 	o.notify = strings.Split(strings.ToUpper(value), ",")
 	for _, n := range o.notify {
 		if !slices.Contains([]string{"NEVER", "SUCCESS", "FAILURE", "DELAY"}, n) || n == "NEVER" && len(o.notify) > 1 {
@@ -154,7 +164,7 @@ func (o *sendmailOptions) setNotify(value string) error {
 	return nil
 }
 
-func (o *sendmailOptions) check() error {
+func (o *Options) check() error {
 	if o.mode == 'm' && len(o.to) == 0 && !o.fromHeader {
 		return errors.New("sendmail: no recipients: give addresses, or -t to take them from the header")
 	}

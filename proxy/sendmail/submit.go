@@ -1,4 +1,4 @@
-package main
+package sendmail
 
 import (
 	"bufio"
@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"melon/proxy/config"
-	"melon/proxy/smtpin"
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/reply"
@@ -32,14 +31,14 @@ const (
 // kept for the next one.
 var errNoVerdict = errors.New("the relay went away")
 
-// sendmailMessage reads a message and hands it over.
-func (c *cli) sendmailMessage(ctx context.Context, o sendmailOptions, p config.Paths, r *runningRelay) error {
-	in := &lines{in: bufio.NewReaderSize(c.stdin, 64<<10), ignoreDots: o.ignoreDots}
+// sendMessage reads a message and hands it over.
+func (c *Call) sendMessage(ctx context.Context, o Options, r *relay) error {
+	in := &lines{in: bufio.NewReaderSize(c.Stdin, 64<<10), ignoreDots: o.ignoreDots}
 	header, first, err := readFields(in)
 	if err != nil {
 		return err
 	}
-	who := c.thisPerson(p, r)
+	who := c.thisPerson(r)
 	env := upstream.Envelope{Return: o.ret, EnvelopeID: o.envelopeID}
 	to, err := recipients(o, header)
 	if err == nil {
@@ -54,7 +53,7 @@ func (c *cli) sendmailMessage(ctx context.Context, o sendmailOptions, p config.P
 	for _, a := range to {
 		env.Recipients = append(env.Recipients, upstream.Recipient{Address: a, Notify: o.notify})
 	}
-	m := &draftMessage{}
+	m := &draft{}
 	defer m.Close()
 	if _, err := m.Write(joinHeader(who.completeHeader(header, env.From, o.name, time.Now()))); err != nil {
 		return err
@@ -68,7 +67,7 @@ func (c *cli) sendmailMessage(ctx context.Context, o sendmailOptions, p config.P
 	if env.Size = m.size; m.eight {
 		env.Body = upstream.Body8BitMIME
 	}
-	return c.handOver(ctx, o, p, r, env, m)
+	return c.handOver(ctx, o.verbose, r, env, m)
 }
 
 func beyondASCII(s string) bool {
@@ -76,39 +75,39 @@ func beyondASCII(s string) bool {
 }
 
 // handOver gives the message to the running relay, or leaves it for the next.
-func (c *cli) handOver(ctx context.Context, o sendmailOptions, p config.Paths, r *runningRelay, env upstream.Envelope, m *draftMessage) error {
+func (c *Call) handOver(ctx context.Context, verbose bool, r *relay, env upstream.Envelope, m *draft) error {
 	if r != nil && r.plainAddress() != "" {
-		text, err := c.submit(ctx, p, r, env, m)
-		if err == nil && o.verbose {
-			fmt.Fprintln(c.stdout, text)
+		text, err := c.submit(ctx, r, env, m)
+		if err == nil && verbose {
+			fmt.Fprintln(c.Stdout, text)
 		}
 		if !errors.Is(err, errNoVerdict) {
 			return err
 		}
 	}
-	if err := drop(p.State, env, m); err != nil {
-		return &failure{exCantCreate, fmt.Errorf("the message can neither be sent nor kept: %w", err)}
+	if err := drop(c.Paths.State, env, m); err != nil {
+		return &Error{ExCantCreate, fmt.Errorf("the message can neither be sent nor kept: %w", err)}
 	}
-	return c.tellDropped(ctx, p)
+	return c.tellDropped(ctx)
 }
 
 // tellDropped tells a relay that a message was left: one that has started in
 // the meantime, or that could not be spoken to. A relay that starts looks after
 // it listens for this, so that one of the two sees the message.
-func (c *cli) tellDropped(ctx context.Context, p config.Paths) error {
-	if r := c.findRelay(ctx, p); r != nil {
+func (c *Call) tellDropped(ctx context.Context) error {
+	if r := c.findRelay(ctx); r != nil {
 		defer r.Close()
 		if err := r.Collect(ctx); err == nil {
 			return nil
 		}
 	}
-	_, err := fmt.Fprintln(c.stderr, "melon: nothing is running; the message is kept and goes with the next: melon run")
+	_, err := fmt.Fprintln(c.Stderr, "melon: nothing is running; the message is kept and goes with the next: melon run")
 	return err
 }
 
 // submit hands a message to the relay by SMTP. An error that is errNoVerdict
 // says that there was no answer; any other is the relay's, with an exit status.
-func (c *cli) submit(ctx context.Context, p config.Paths, r *runningRelay, env upstream.Envelope, m *draftMessage) (text string, err error) {
+func (c *Call) submit(ctx context.Context, r *relay, env upstream.Envelope, m *draft) (text string, err error) {
 	raw, err := (&net.Dialer{Timeout: submitStep}).DialContext(ctx, "tcp", r.plainAddress())
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNoVerdict, err)
@@ -120,7 +119,7 @@ func (c *cli) submit(ctx context.Context, p config.Paths, r *runningRelay, env u
 		return "", err
 	}
 	if _, offered := s.offers["AUTH"]; offered {
-		if err := c.localLogin(ctx, p, s); err != nil {
+		if err := c.localLogin(ctx, s); err != nil {
 			return "", err
 		}
 	}
@@ -128,14 +127,14 @@ func (c *cli) submit(ctx context.Context, p config.Paths, r *runningRelay, env u
 }
 
 // localLogin logs in when the configuration wants apps to.
-func (c *cli) localLogin(ctx context.Context, p config.Paths, s *submission) error {
-	cfg, err := config.LoadOrDefault(p)
+func (c *Call) localLogin(ctx context.Context, s *submission) error {
+	cfg, err := config.LoadOrDefault(c.Paths)
 	if err != nil || cfg.Listen.Login != config.LoginRequired {
 		return nil // the relay says what is missing, if anything is
 	}
 	password, err := (&auth.Secrets{}).Get(ctx, cfg.Listen.Password)
 	if err != nil {
-		return &failure{exNoPerm, fmt.Errorf("the local password: %w", err)}
+		return &Error{ExNoPerm, fmt.Errorf("the local password: %w", err)}
 	}
 	_, err = s.command(upstream.PhaseAuth, 235, "AUTH PLAIN %s", base64.StdEncoding.EncodeToString([]byte("\x00sendmail\x00"+password)))
 	return err
@@ -170,25 +169,25 @@ func (s *submission) command(phase upstream.Phase, expect int, format string, a 
 	if !ok || refusal.Code == 421 { // it is stopping
 		return "", fmt.Errorf("%w: %w", errNoVerdict, err)
 	}
-	return "", &failure{exitOf(phase, refusal), errors.New(refusal.Error())}
+	return "", &Error{exitOf(phase, refusal), errors.New(refusal.Error())}
 }
 
 // exitOf is the exit status for a refusal.
 func exitOf(phase upstream.Phase, refusal *textproto.Error) int {
 	if refusal.Code/100 == 4 {
-		return exTempFail
+		return ExTempFail
 	}
 	switch reply.ClassifyText(phase, refusal.Error()) {
 	case upstream.ClassRecipientUnknown:
-		return exNoUser
+		return ExNoUser
 	case upstream.ClassRecipientDomainUnknown:
-		return exNoHost
+		return ExNoHost
 	case upstream.ClassCredentialsRejected, upstream.ClassAuthRequired, upstream.ClassAppPasswordOrOAuthRequired,
 		upstream.ClassAccountDisabledOrLocked, upstream.ClassPOPBeforeSMTPRequired, upstream.ClassRelayDeniedIP,
 		upstream.ClassSenderDomainRestricted:
-		return exNoPerm
+		return ExNoPerm
 	}
-	return exUnavailable
+	return ExUnavailable
 }
 
 func (s *submission) hello() error {
@@ -208,7 +207,7 @@ func (s *submission) hello() error {
 }
 
 // send carries out one transaction: all recipients or none.
-func (s *submission) send(env upstream.Envelope, m *draftMessage) (text string, err error) {
+func (s *submission) send(env upstream.Envelope, m *draft) (text string, err error) {
 	if _, err := s.command(upstream.PhaseMail, 250, "MAIL FROM:<%s>%s", env.From, s.mailParameters(env)); err != nil {
 		return "", err
 	}
@@ -219,13 +218,13 @@ func (s *submission) send(env upstream.Envelope, m *draftMessage) (text string, 
 			return "", err
 		}
 		if err != nil {
-			f, _ := errors.AsType[*failure](err)
-			refused = append(refused, &failure{f.status, fmt.Errorf("%s: %w", r.Address, err)})
+			f, _ := errors.AsType[*Error](err)
+			refused = append(refused, &Error{f.Status, fmt.Errorf("%s: %w", r.Address, err)})
 		}
 	}
 	if len(refused) > 0 { // nothing is sent, so that the program can decide
-		f, _ := errors.AsType[*failure](refused[0])
-		return "", &failure{f.status, errors.Join(refused...)}
+		f, _ := errors.AsType[*Error](refused[0])
+		return "", &Error{f.Status, errors.Join(refused...)}
 	}
 	if _, err := s.command(upstream.PhaseData, 354, "DATA"); err != nil {
 		return "", err
@@ -293,46 +292,4 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return d.w.Write(p)
-}
-
-// sendmailSMTP speaks SMTP on standard input and output: the relay's own, or
-// that of a listener which keeps messages for the next relay.
-func (c *cli) sendmailSMTP(ctx context.Context, p config.Paths, r *runningRelay) error {
-	if r != nil && r.plainAddress() != "" {
-		return c.pipeSMTP(ctx, r.plainAddress())
-	}
-	s, err := smtpin.New(smtpin.Options{Handler: dropHandler{p.State}, Listen: smtpin.Listen{SMTP: []string{"127.0.0.1:0"}, StateDir: p.State}})
-	if err != nil {
-		return err
-	}
-	s.Start()
-	err = c.pipeSMTP(ctx, s.Addresses()[0].Addr)
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
-	defer cancel()
-	if err = cmp.Or(err, s.Shutdown(end)); err != nil {
-		return err
-	}
-	if left, lerr := dropped(p.State); lerr != nil || len(left) == 0 {
-		return lerr
-	}
-	return c.tellDropped(ctx, p)
-}
-
-// pipeSMTP joins standard input and output to a listener until the listener
-// ends the conversation, as it does after QUIT and when the input ends. A read
-// of standard input that is under way then ends with the process.
-func (c *cli) pipeSMTP(ctx context.Context, addr string) error {
-	raw, err := (&net.Dialer{Timeout: submitStep}).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer raw.Close()
-	go func() {
-		_, _ = io.Copy(raw, c.stdin)
-		if t, ok := raw.(*net.TCPConn); ok {
-			_ = t.CloseWrite()
-		}
-	}()
-	_, err = io.Copy(c.stdout, raw)
-	return err
 }
