@@ -56,8 +56,9 @@ func whereOf(p upstream.Phase) where {
 //	not   alternatives of which none may be found
 //
 // An alternative is a run of whole words: "relay* denied" ("*" ends a word that
-// may go on); ".." stands for up to six other words. An alternative in a
-// script without blanks is looked for anywhere in the text run together.
+// may go on); ".." stands for up to six other words; "$name" for any word of
+// that group (words.go). An alternative in a script without blanks is looked
+// for anywhere in the text run together.
 type rule struct {
 	is   upstream.Class
 	in   where
@@ -92,19 +93,22 @@ type compiled struct {
 	not   []phrase
 }
 
-// table is the whole list of rules and the words that it knows.
+// table is the whole list of rules and the words that it knows. A word may be
+// several atoms: itself and each group that it belongs to.
 type table struct {
 	rules    []compiled
-	exact    map[string]atom
-	prefix   map[string]atom // words that may go on
-	shortest int             // octets of the shortest prefix
+	exact    map[string][]atom
+	prefix   map[string][]atom // words that may go on
+	groups   map[string]atom
+	atoms    int // how many there are
+	shortest int // octets of the shortest prefix
 }
 
 // theTable compiles the rules at first use.
 var theTable = sync.OnceValue(func() *table { return compile(allRules()) })
 
 func compile(rules []rule) *table {
-	t := &table{exact: map[string]atom{}, prefix: map[string]atom{}, shortest: 99}
+	t := &table{exact: map[string][]atom{}, prefix: map[string][]atom{}, groups: map[string]atom{}, shortest: 99}
 	for _, r := range rules {
 		c := compiled{rule: r, not: t.phrases(r.not)}
 		for _, f := range strings.Fields(r.code) {
@@ -141,22 +145,64 @@ func (t *table) phrases(s string) []phrase {
 	return out
 }
 
-// number returns the atom of one word of an alternative.
+// number returns the atom of one word of an alternative: of the word itself, or
+// of the group it names, which is the first atom that stands for it.
 func (t *table) number(w string) atom {
 	if w == ".." {
 		return gap
 	}
-	words, key := t.exact, w
-	if stem, ok := strings.CutSuffix(w, "*"); ok {
-		words, key = t.prefix, stem
-		t.shortest = min(t.shortest, len(stem))
+	if name, ok := strings.CutPrefix(w, "$"); ok {
+		return t.group(name)
 	}
-	a, ok := words[key]
+	words, key := t.lookUp(w)
+	for _, a := range words[key] {
+		if !t.isGroup(a) {
+			return a
+		}
+	}
+	return t.add(words, key, t.next())
+}
+
+// group returns the atom of a group; at the first mention all its words get it.
+func (t *table) group(name string) atom {
+	a, ok := t.groups[name]
 	if !ok {
-		a = atom(len(t.exact) + len(t.prefix))
-		words[key] = a
+		a = t.next()
+		t.groups[name] = a
+		for _, w := range strings.Fields(groups[name]) {
+			words, key := t.lookUp(w)
+			t.add(words, key, a)
+		}
 	}
 	return a
+}
+
+func (t *table) isGroup(a atom) bool {
+	for _, g := range t.groups {
+		if a == g {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *table) next() atom {
+	t.atoms++
+	return atom(t.atoms - 1)
+}
+
+func (t *table) add(words map[string][]atom, key string, a atom) atom {
+	words[key] = append(words[key], a)
+	return a
+}
+
+// lookUp returns where the atoms of w stand, and under which key.
+func (t *table) lookUp(w string) (words map[string][]atom, key string) {
+	if stem, ok := strings.CutSuffix(w, "*"); ok {
+		t.shortest = min(t.shortest, len(stem))
+		return t.prefix, stem
+	}
+	return t.exact, w
 }
 
 func parseRange(s string) codeRange {
@@ -194,18 +240,14 @@ type subject struct {
 // subject numbers the words of n.
 func (t *table) subject(n normal, in where, code int, enh upstream.EnhancedCode) *subject {
 	s := &subject{in: in, code: code, enh: enh, run: n.run}
-	s.has = make([]uint64, (len(t.exact)+len(t.prefix))/64+1)
+	s.has = make([]uint64, t.atoms/64+1)
 	s.at = make([][]atom, len(n.words))
 	all := make([]atom, 0, 2*len(n.words))
 	for i, w := range n.words {
 		start := len(all)
-		if a, ok := t.exact[w]; ok {
-			all = append(all, a)
-		}
+		all = append(all, t.exact[w]...)
 		for k := t.shortest; k <= len(w); k++ {
-			if a, ok := t.prefix[w[:k]]; ok {
-				all = append(all, a)
-			}
+			all = append(all, t.prefix[w[:k]]...)
 		}
 		s.at[i] = all[start:len(all):len(all)]
 		for _, a := range s.at[i] {

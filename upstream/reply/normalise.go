@@ -24,6 +24,7 @@ const (
 	wordIP        = "~ip"   // an IPv4 address
 	wordBlocklist = "~rbl"  // a host or URL of a list of senders
 	wordSPF       = "~spf"  // a host or URL that explains SPF
+	wordRecipient = "~rcpt" // "Recipient address rejected", as Postfix and its policy servers begin any refusal of RCPT
 )
 
 // blocklistNames are parts of host names that tell a list of refused senders
@@ -62,7 +63,7 @@ func normalise(text string) normal {
 		}
 		n.chunk(chunk)
 	}
-	n.joinEmail()
+	n.join()
 	return n
 }
 
@@ -143,14 +144,19 @@ func (n *normal) word(w string) {
 	n.words = append(n.words, fold(w))
 }
 
-// joinEmail makes "e mail" one word.
-func (n *normal) joinEmail() {
+// join makes "e mail" one word, and "recipient address rejected" the one that
+// stands for it, as the reason follows it.
+func (n *normal) join() {
 	out := n.words[:0]
 	for i := 0; i < len(n.words); i++ {
-		w := n.words[i]
-		if w == "e" && i+1 < len(n.words) && strings.HasPrefix(n.words[i+1], "mail") {
+		w, rest := n.words[i], n.words[i+1:]
+		switch {
+		case w == "e" && len(rest) > 0 && strings.HasPrefix(rest[0], "mail"):
 			i++
-			w = "e" + n.words[i]
+			w = "e" + rest[0]
+		case w == "recipient" && len(rest) > 1 && rest[0] == "address" && rest[1] == "rejected":
+			i += 2
+			w = wordRecipient
 		}
 		out = append(out, w)
 	}

@@ -98,6 +98,27 @@ func TestNormalise(t *testing.T) {
 	}
 }
 
+// TestGroupsAreNormal holds that every word of a group can occur in a
+// normalised text, and that no word stands twice in a group.
+func TestGroupsAreNormal(t *testing.T) {
+	t.Parallel()
+	for name, words := range groups {
+		seen := map[string]bool{}
+		for word := range strings.FieldsSeq(words) {
+			stem := strings.TrimSuffix(word, "*")
+			if n := normalise(stem); len(n.words) != 1 || n.words[0] != stem {
+				if !strings.HasPrefix(word, "~") {
+					t.Errorf("group %s: %q is read as %q", name, word, n.words)
+				}
+			}
+			if seen[word] {
+				t.Errorf("group %s: %q stands there twice", name, word)
+			}
+			seen[word] = true
+		}
+	}
+}
+
 // TestRulesAreNormal holds that every word of the table can occur in a
 // normalised text, that classes are known, and that a rule asks for something.
 func TestRulesAreNormal(t *testing.T) {
@@ -112,6 +133,12 @@ func TestRulesAreNormal(t *testing.T) {
 		for _, s := range append(append([]string{}, r.say...), r.not) {
 			for word := range strings.FieldsSeq(strings.ReplaceAll(s, "|", " ")) {
 				stem := strings.TrimSuffix(word, "*")
+				if name, ok := strings.CutPrefix(word, "$"); ok {
+					if groups[name] == "" {
+						t.Errorf("rule %d (%s): no group %q", i, r.is, name)
+					}
+					continue
+				}
 				if word == ".." || strings.HasPrefix(word, "~") || hasUnspaced(word) {
 					continue
 				}

@@ -52,7 +52,7 @@ func allRules() []rule {
 	var all []rule
 	for _, part := range [][]rule{
 		popRules, unlockRules, accountRules, authRules, limitRules, addressRules,
-		messageRules, senderRules, recipientRules, relayRules, protocolRules, codeRules,
+		messageRules, senderRules, recipientRules, relayRules, protocolRules, meaningRules, codeRules,
 	} {
 		all = append(all, part...)
 	}
@@ -64,12 +64,16 @@ const (
 	// off is how accounts end.
 	off = "disabled|suspend*|lock|locked|blocked|deactivat*|frozen|expired|inactive|closed|terminated|restricted|banned|" +
 		"gesperrt|deaktiviert|bloque|suspendu|desactive|bloquead*|suspendid*|заблокирован*|отключен*|停止|ロック|無効|凍結|失効|冻结|停用|锁定"
+	// owned is what shuts with the sender's own account, and notOwned who else's it may be.
+	owned    = "account|your login|user is|your mailbox|konto|compte|cuenta|аккаунт|アカウント|账户|帐号"
+	notOwned = "ip|recipient*|be delivered|address rejected|tried to reach|discontinued|host|greylist*|destinataire|empfanger|" +
+		"message was|message has|mailbox is disabled|url|attachment|content|spam"
 	// later is how servers put off.
 	later = "try again|try later|try after|retry|later|come back|temporar*|spater|spaeter|plus tard|mas tarde|позже|しばらく|後ほど|一時的|稍后"
 	// spf are the checks of the sender's domain.
 	spf = "~spf|spf|dkim|dmarc|domainkey*|domain keys|sender policy|sender id|openspf|batv|spoof*"
 	// lists are the lists of refused addresses.
-	lists = "~rbl|rbl|dnsbl|dnsbls|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|" +
+	lists = "~rbl|rbl|rhsbl|dnsbl|dnsbls|listed on|listed at|listed in|is listed|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|" +
 		"spamhaus|spamcop|" +
 		"sorbs|abusix|spamrats|multi blacklist|uceprotect|barracuda|cloudmark|senderbase|sbrs|sbl|xbl|cbl|bl|attrbl|liste noire|lista negra|" +
 		"черном списке|черный список|ブラックリスト|黑名单"

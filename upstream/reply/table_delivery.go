@@ -9,8 +9,8 @@ var limitRules = []rule{
 			"allow rcpt numbers|recipients belong|has more recipients|more recipients than|recipients per message|maximum recipients|" +
 			"separate transaction|one recipient at a time|max* .. recipients|recipients .. exceed*|zu viele empfanger|zu viele empfaenger|trop de destinataires|demasiados destinatarios|" +
 			"слишком много получател*|宛先が多|宛先数|受信者数|受信者が多|収件人过多|收件人过多|宛先の上限"},
-		not: "this hour|per hour|today|per day|external recipients|sending limit .. messages|invalid recipients|out of .. allowed"},
-	{is: upstream.ClassTooManyRecipients, in: tx, enh: "x.5.3", not: "policies|size|policy|owned|too many messages|message limit|rcpthosts|relay*"},
+		not: "this hour|per hour|today|per day|external recipients|sending limit .. messages|invalid recipients|out of .. allowed|not allowed to send"},
+	{is: upstream.ClassTooManyRecipients, in: tx, enh: "x.5.3", not: "duplicate|policies|size|policy|owned|too many messages|message limit|batch limit|batch|rcpthosts|relay*"},
 
 	// What slows the mail down is named: the sender's checks. "Rate limited
 	// because SPF did not pass" is lifted by the domain, not by waiting.
@@ -23,11 +23,12 @@ var limitRules = []rule{
 		not: "greylist*|relay*|mailbox|recipient*|user"},
 
 	// Mailbox words first: "user has too many messages" is no rate.
+	{is: upstream.ClassMailboxFull, in: rcpt, say: []string{"receiving limits|mail file size"}},
 	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{"too many messages on|too many messages in|many messages .. on the server|" +
 		"too much mail data|mails auf dem server|mailbox is full|mailbox full|mailbox .. is full|full mailbox|mailbox over quota|" +
 		"user is over quota|user is overquota"}},
 	{is: upstream.ClassRateLimited, in: smtp, say: []string{
-		"too many invalid|too many unknown|rate limit*|ratelimit*|rate exceed*|throttl*|too many connections|too many concurrent|" +
+		"excessive unknown|excessive invalid|excessive userid|not allowed to send .. limit|too many invalid|too many unknown|rate limit*|ratelimit*|rate exceed*|throttl*|too many connections|too many concurrent|" +
 			"too many simultaneous|too many open|too many sessions|too many smtp sessions|too many messages|too many mails|" +
 			"too many emails|too much mail|too many login*|too many auth*|too many spam*|too many failures|too many failed|" +
 			"concurrent connections|concurrent server connections|connections exceed*|connection rate|connection limit|connection frequency|" +
@@ -40,16 +41,17 @@ var limitRules = []rule{
 			"слишком много соединен*|接続数|通数|送信数|送信制限|送信上限|送信回数|流量制限|频率|发送限制|sending activity|" +
 			"messages today|emails today|mails today|emails sent|policy limit*|exceeded .. limits|relay limit|maximum .. connections|" +
 			"max connections|connections .. reached|thread limit|exceeded threshold|threshold exceeded|exceeded .. threshold|" +
-			"max message* per|messages per session|messages per connection|number of messages|excessive volume|high volume|" +
+			"requests per|too many requests|per time unit|max message* per|messages per session|messages per connection|number of messages|excessive volume|high volume|" +
 			"unexpected volume|this hour|this minute|within .. hours|quota for .. hours|burst*|flood*|concurrency|" +
 			"exceeded permitted limits|mail volume|send fewer|sending too"},
-		not: "mailbox size|message size|size limit|header size|bounce*|spam score|url|attachment*"},
+		not: "mailbox size|message size|size limit|header size|bounce*|spam score|too many spams|url|attachment*"},
 	{is: upstream.ClassRateLimited, in: smtp, code: "4", say: []string{"reputation|unusual rate|too many errors|user complaints|" +
 		"ts01|ts02|ts03"}, not: lists + "|greylist*"},
 	{is: upstream.ClassRateLimited, in: connect | ehlo, code: "4", say: []string{"connection deferred|connections deferred|" +
 		"too many clients|deferred due"}},
 	{is: upstream.ClassRateLimited, in: connect | mail, code: "4", say: []string{"too many|exceed*|limit|many .. connections|" +
 		"reduce"}, not: lists + "|space|storage|size|queue|timeout|hop*"},
+	{is: upstream.ClassRateLimited, in: connect | ehlo | mail | rcpt, code: "4", say: []string{"access denied"}, not: "$box|$from|relay*"},
 	{is: upstream.ClassRateLimited, in: body, enh: "5.4.5 4.7.28"},
 	{is: upstream.ClassRateLimited, in: smtp, enh: "5.7.232 5.7.233 4.7.28 4.7.650"},
 	{is: upstream.ClassRateLimited, in: mail | rcpt | body, say: []string{"limit .. reached|limit .. exceeded|exceeded .. limit|quota .. reached"},
@@ -59,8 +61,11 @@ var limitRules = []rule{
 // addressRules: the address of this network (or of the sending server) is
 // refused, whatever the message.
 var addressRules = []rule{
+	// A list that the recipient keeps.
+	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{"blacklisted by|blocked by|banned by", "recipient*"},
+		not: "ip|~ip|host|server|client|spam"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{lists},
-		not: "spam pattern|spam content*|may not exist|mail from domain|address that has been|url|uribl|surbl|message contains|body|link|" + spf + "|sender domain|domain listed|envelope sender|badmailfrom|white list"},
+		not: "not listed|by your organization|your sender|list access|spam pattern|spam content*|may not exist|mail from domain|address that has been|url|uribl|surbl|message contains|body|link|" + spf + "|sender domain|domain listed|envelope sender|badmailfrom|white list"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
 		"reverse dns|ptr|rdns|reverse hostname|reverse lookup*|find your hostname|resolve your address|ip name lookup failed|" +
 			"dynamic ip|dynamic ips|dynamically assigned|dial up|dialup|dynamic address*|residential"},
@@ -83,11 +88,11 @@ var addressRules = []rule{
 		"your ip|ip|~ip|your host|this host|your server|your network|from host|bypassing|violating|country|geographic*|dialup",
 		"not allowed|not permitted|spammer|abusive|abuse|too much spam|denied|banned|listed|refused|reject*|block*|not authorized|" +
 			"bypassing|our security policies"},
-		not: "relay*|relaying|recipient address rejected|user unknown|header|message|location|helo|mailbox|recipient*|envelope|" +
+		not: "relay*|relaying|~rcpt|user unknown|header|message|location|helo|mailbox|recipient*|envelope|" +
 			"gateway|from address|mismatch*|" + spf},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, enh: "x.7.25 5.7.606 5.7.708 5.7.511"},
-	{is: upstream.ClassSenderIPBlocklisted, in: mail | rcpt | data, code: "55 57 none", say: []string{"access denied"},
-		not: "recipient|relay*|sender|auth*"},
+	{is: upstream.ClassSenderIPBlocklisted, in: mail | rcpt | data, code: "55 57 none", say: []string{"access denied|access is denied|access has been denied"},
+		not: "$box|relay*|sender|auth*|list|list access|banned sender|banned recipient"},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"dns|hostname|resolve|rdns"}, not: "helo|ehlo|recipient*|timeout"},
 	{is: upstream.ClassOther, in: connect | mail | rcpt, say: []string{"mx only|remote server returned|wrong .. region"}},
 	{is: upstream.ClassOther, in: connect, say: []string{"no smtp service|license|does not accept mail|not accept mail"}},
@@ -102,8 +107,9 @@ var addressRules = []rule{
 
 // messageRules: what the message is or holds.
 var messageRules = []rule{
+	{is: upstream.ClassMessageTooLarge, in: smtp, say: []string{"this big|this large|messages .. big"}},
 	{is: upstream.ClassMessageTooLarge, in: smtp, say: []string{
-		"message size|message too large|message too big|too large|too big|message is too long|attachment is too long|message too long|" +
+		"message size|so big|so large|message too large|message too big|too large|too big|message is too long|attachment is too long|message too long|" +
 			"size limit*|size exceed*|size .. exceed*|exceed* .. size|databytes|mailsize|maximum size|fixed size|file too big|" +
 			"size of message|message length|reduce message size|zu gross|zu gros|trop volumineux|trop gros|taille limite|" +
 			"taille maximale|demasiado grande|tamano|размер*|サイズ|大きすぎ|太大|大小超过"},
@@ -111,9 +117,12 @@ var messageRules = []rule{
 	{is: upstream.ClassMessageTooLarge, in: smtp, enh: "x.3.4 x.2.3", not: "mailbox|quota|policy|violation"},
 	{is: upstream.ClassMessageTooLarge, in: mail, code: "552 523", not: "from|virus|spam|sender|reject*"},
 
-	{is: upstream.ClassOther, in: tx, code: "5 none", say: []string{"config error|system config|local configuration"}},
+	// The recipient's server failed the checks of its own certificate or keys.
+	{is: upstream.ClassOther, in: tx, code: "5", say: []string{"dane|tlsa|dnssec|mta sts"}},
+	{is: upstream.ClassTemporaryLocalProblem, in: tx, code: "4", say: []string{"dane|tlsa|dnssec|mta sts"}},
+	{is: upstream.ClassOther, in: tx, code: "5 none", say: []string{"config error|configuration error|misconfigur*|system config|local configuration"}},
 	{is: upstream.ClassOther, in: tx, say: []string{"points back|hop count|" +
-		"too many hops|hops|loop|looping|loops back|utf addresses|routing loop|mail loop|smtputf8|message partial|received headers"}},
+		"too many hops|hops|recursion|recursive forward*|loop|looping|loops back|utf addresses|routing loop|mail loop|smtputf8|message partial|received headers"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: body, say: []string{
 		"boundary|required header|header .. missing|but got header|only one from|only one .. header|malformed mime|" +
 			"not rfc|see rfc|rfc .. compliant|missing .. header|missing a valid|missing required|having no from|messageid|duplicate header|" +
@@ -131,11 +140,11 @@ var messageRules = []rule{
 	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{
 		"spam|spams|spammy|spm|spamassassin|antispam|anti spam|junk|junkmail|virus*|malware|phish*|trojan|infected|unsolicited|" +
 			"ube|uce|bulk mail|bulk email|bulk e|bulk|mass mailer|content reject*|content .. reject*|content denied|content filter*|" +
-			"reject* .. content|unacceptable content|prohibited content|banned|illegal attachment|attachment*|executable|" +
-			"suspicious|uribl|surbl|url|security issue|potential security|dm email|迷惑メール|スパム|ウイルス|ウィルス|спам*|" +
+			"reject* .. content|unacceptable content|prohibited content|illegal attachment|attachment*|executable|" +
+			"suspicious|banned content|banned file*|banned attachment*|banned word*|uribl|surbl|url|security issue|potential security|dm email|迷惑メール|スパム|ウイルス|ウィルス|спам*|" +
 			"вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|message score*|mail score|scored|low reputation|words in the message|" +
 			"html tag|signature .. detected|mail rejete"},
-		not: "sending ip|ip address|your ip|recipient address|sender rejected|account|size|sender address"},
+		not: "sending ip|ip address|your ip|recipient address|sender denied|sender rejected|account|size|sender address"},
 	{is: upstream.ClassContentRejectedSpam, in: body, code: "5 none", say: []string{"policy|policies|content|reject*|refus*|" +
 		"denied|message rejected|mail rejected|message blocked|message refused|message denied|blocked|filter*|rejected by|" +
 		"reject|considered|classified|abuse|administrative prohibition|administrative action|受信を拒否|拒否"},
@@ -144,19 +153,20 @@ var messageRules = []rule{
 
 // senderRules: this sender may not send here.
 var senderRules = []rule{
-	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"restricted characters|illegal characters|invalid characters|" +
+	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"invalid format|address format|wrong format|already established|already given|already issued|yet given|nested mail|mail already|restricted characters|illegal characters|invalid characters|" +
 		"illegal character|invalid character|characters in address|multiple from|valid rfc|unqualified|fully qualified|must contain a domain|syntax|malformed|domain name required|" +
 		"bad address|unbalanced|fqdn|valid address is required"},
 		not: "domain not found|mx|does not exist|user unknown|dns"},
+	{is: upstream.ClassSyntaxOrProtocol, in: data, code: "503", not: "auth*|relay*"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", enh: "x.1.3"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "501", enh: "x.1.1"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", say: []string{"address|recipient|mailbox"},
-		not: "relay*|unknown|not found|not exist*|no such"},
+		not: "relay*|unknown|not found|not exist*|no such|verif*"},
 	{is: upstream.ClassSyntaxOrProtocol, in: mail, say: []string{"address is not valid|invalid address|addresses not supported|address too long"}},
-	{is: upstream.ClassTemporaryLocalProblem, in: mail | rcpt, code: "4", say: []string{"configuration error|configuration problem|" +
+	{is: upstream.ClassTemporaryLocalProblem, in: mail | rcpt, code: "4", say: []string{"configuration error|configuration problem|verification in progress|" +
 		"sender verify callout|callout"}},
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{
-		"sender address rejected|sender rejected|sender denied|sender .. not allowed|sender not allowed|sender is reject*|" +
+		"$from .. not same|$from .. not the same|sender doesnt match|sender does not match|sender mismatch|sender address rejected|sender rejected|sender denied|sender .. not allowed|sender not allowed|sender is reject*|" +
 			"sender .. denied|sender .. not permitted|sender verify fail*|sender verification|sender .. refused|refused .. sender|" +
 			"denies the sender|sender refused|invalid sender|fake sender|null sender*|sender address verification|envelope sender|" +
 			"private list|members only|list access|closed list|member of this list|sender not in|allowed senders|" +
@@ -172,7 +182,7 @@ var senderRules = []rule{
 			"allowed to send as|verification failed for|remote ip check|black mail address|mail address invalid|sender format|" +
 			"expediteur|emetteur|absender*|remitente|отправител*|送信者|差出人|発信元|送信元アドレス|送信元メール|发件人|" +
 			"sender address"},
-		not: "too many|recipient address rejected|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
+		not: "too many|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "5 none", say: []string{"domain|mailfrom",
 		"not allowed|not permitted|not accepted|denied|refused|blocked|rejected|unacceptable|not registered|not configured|unverified"},
 		not: "helo|ehlo|relay*|network|ip|host"},
@@ -197,7 +207,7 @@ var recipientRules = []rule{
 		not: "sending|submission|relay quota|system storage|organization|queue"},
 	{is: upstream.ClassMailboxFull, in: rcpt | body, enh: "x.2.2", not: "greylist*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "5.1.1 5.1.6", code: "55", not: "relay*|temporar*|list of"},
-	{is: upstream.ClassMailboxFull, in: rcpt, code: "552 522", not: "disabled|unknown|not exist*|deactivated|inactive|invalid"},
+	{is: upstream.ClassMailboxFull, in: rcpt, code: "552 522", not: "receiving disabled|not allowed|disabled|unknown|not exist*|deactivated|inactive|invalid"},
 
 	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4 none", say: []string{"dns temporary|name server timeout|" +
 		"lookup failed temporarily|temporary lookup|temporary dns|address verification|dns query failed|server configuration|" +
@@ -216,18 +226,18 @@ var recipientRules = []rule{
 			"smtp domain|currently suspended|domain or user"},
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, enh: "x.1.2 x.4.4 5.4.310 5.4.312", not: "relay*|mailbox*|user unknown|" +
 		"no longer accepts|user reject|invalid recipient address|configuration"},
-	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556"},
+	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556 512"},
 
 	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|service is unavailable|" +
 		"service unavailable|temporarily unavailable|mailbox busy|mailbox locked|temporar*|deferred|mailbox temporarily"}, not: "user unknown|" +
 		"relay*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{
 		"user unknown|unknown user|userunknown|user not found|user not exist*|user .. not exist|user doesnt exist|user invalid|" +
-			"invalid user|user is unknown|user not known|user .. unknown|user suspended|user reject*|user disabled|user is disabled|" +
+			"invalid user|user is unknown|user not known|user .. unknown|receiving disabled|user suspended|user reject*|user disabled|user is disabled|" +
 			"user inactive|inactive user|user terminated|no such user|no such recipient|no such mailbox|no such person|no such account|" +
 			"no such address|no such email|no such local|no such|no user|no account|no mailbox|no one at this|no valid recipient|" +
 			"recipient unknown|unknown recipient*|recipient not found|recipient .. not found|recipient .. not exist|recipient does not|" +
-			"recipient is not|recipient not|recipient rejected|recipient .. reject*|recipient address rejected|invalid recipient*|" +
+			"recipient is not|recipient not|recipient rejected|recipient .. reject*|~rcpt|invalid recipient*|" +
 			"recipient invalid|recipient no longer|recipient mailbox|envelope recipient|recipient has been denied|archived recipient|" +
 			"not our customer|recipient account|mailbox unavailable|mailbox not found|mailbox does not|mailbox not available|" +
 			"mailbox .. unknown|mailbox unknown|unknown mailbox|invalid mailbox|mailbox is disabled|mailbox disabled|mailbox .. disabled|" +
@@ -260,10 +270,10 @@ var relayRules = []rule{
 		"relay*|relais|relayed|rcpthosts|mail gate|not a gateway|gateway|not local host|third party|local user only|local users only|" +
 			"local domains only|non accepted|outsiders|our network|our customers|outside domains|handle mail for|handle email for|" +
 			"forbidden by your ip|server use forbidden|use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|" +
-			"user not local|~addr not local|ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|" +
+			"user not local|~addr not local|outside of your|outside your|outside the domain|partner connector|ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|" +
 			"smtp of your|server of your provider|your providers|your own provider|your isps smtp|host* .. not authorized|" +
 			"weiterleitung|from your location|your location|from your network|this network|open relay|non local"},
-		not: "temporary lookup|lookup"},
+		not: "temporary lookup|lookup failure|bypassing"},
 	{is: upstream.ClassRelayDeniedIP, in: smtp, enh: "5.7.64 5.7.54 5.7.367"},
 	{is: upstream.ClassRelayDeniedIP, in: rcpt, code: "551 513 571"},
 }

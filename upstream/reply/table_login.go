@@ -6,7 +6,8 @@ import "melon/upstream"
 var unlockRules = []rule{
 	// A word for POP in an SMTP reply, and when or why.
 	{is: upstream.ClassPOPBeforeSMTPRequired, in: smtp, say: []string{"pop|pop3|apop|popauth|popbeforesmtp",
-		"before|after|first|antes|avant|zuvor|zuerst|log* in*|logged|login|auth*|check*|fetch*|required|expired|minutes|session|認証|受信"},
+		"before|after|first|antes|avant|zuvor|zuerst|log* in*|logged|login|logon|auth*|check*|fetch*|required|expired|minutes|" +
+			"session|recent*|prior|within|認証|受信"},
 		not: "disabled|not enabled|deactivat*"},
 	{is: upstream.ClassPOPBeforeSMTPRequired, in: smtp, say: []string{"smtp after pop*|pop* before smtp|pop before|pop認証|popbeforesmtp"}},
 	// The same without the word: fetch your mail first.
@@ -79,16 +80,17 @@ var accountRules = []rule{
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, enh: "x.7.13 x.2.1", code: "5"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: auth, code: "525"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: smtp, enh: "x.7.13"},
+	{is: upstream.ClassAccountDisabledOrLocked, in: tx, say: []string{"sign in to|verify your account|verify your identity|confirm your account|unlock your account"},
+		not: "relay*|enable receiving"},
 	{is: upstream.ClassAccountDisabledOrLocked, in: smtp, say: []string{"bad outbound sender|wasnt delivered .. valid sender|" +
 		"werent recognized as .. valid sender|recognized as a valid sender|no longer allowed to send|submission has been disabled|" +
 		"outgoing mail .. suspended|outgoing mail .. disabled|outgoing email .. disabled|outgoing email .. suspended|sending .. disabled for|" +
 		"sending .. suspended|sender account .. disabled|sender account .. suspended|blocked from sending|suspended from sending|" +
 		"account is not yet activated|not yet activated|request activation|free account*|trial account*|" +
 		"not authorized to perform|account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
-	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data | dataEnd, code: "5 none", say: []string{off, "account|your login|" +
-		"user is|your mailbox|konto|compte|cuenta|аккаунт|アカウント|账户|帐号"},
-		not: "ip|recipient*|be delivered|address rejected|tried to reach|discontinued|host|greylist*|destinataire|empfanger|" +
-			"message was|message has|mailbox is disabled|url|attachment|content|spam"},
+	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data, code: "5 none", say: []string{off, owned}, not: notOwned},
+	{is: upstream.ClassAccountDisabledOrLocked, in: dataEnd, code: "5 none", say: []string{off, owned},
+		not: "account inactive|account disabled|account expired|account closed|" + notOwned},
 	{is: upstream.ClassAccountDisabledOrLocked, in: rcpt, say: []string{"your account .. locked|your account .. suspended|" +
 		"your account .. disabled|your account .. blocked|user is locked|user locked|your mailbox .. suspended|your email account .. blocked"},
 		not: "recipient*|temporary locked"},
@@ -105,6 +107,7 @@ var authRules = []rule{
 		"cancel*|abort*|base64|decode|decoding|malformed|invalid challenge|line too long|line is too long|syntax|during a mail|mail transaction|" +
 		"no argument*|argument* required|invalid response"},
 		not: "fail*|incorrect|bad sequence .. auth"},
+	{is: upstream.ClassSyntaxOrProtocol, in: starttls, say: []string{"protocol violation|pipelin*|pipeline|not allowed after"}},
 	{is: upstream.ClassRelayDeniedIP, in: auth, code: "5", say: []string{"unauthorized ip|ip .. not allowed|ip .. not authorized|" +
 		"ip address .. not|ip .. denied|ip .. restricted"}},
 	{is: upstream.ClassRateLimited, in: auth, code: "4", say: []string{"too many|too much|concurrent|rate|limit*|frequency|" +
@@ -125,7 +128,7 @@ var authRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: auth, code: "503 501", say: []string{"bad sequence|sequence|invalid|bad|parameter*"}, not: "credential*|" +
 		"password|user*|auth* fail*|login"},
 	{is: upstream.ClassMechanismUnsupported, in: auth, code: "503"},
-	{is: upstream.ClassMechanismUnsupported, in: smtp, code: "504", say: []string{"auth*"}},
+	{is: upstream.ClassMechanismUnsupported, in: smtp, code: "504", say: []string{"auth*"}, not: "need|first|must|required|please"},
 	{is: upstream.ClassTemporaryLocalProblem, in: starttls},
 	{is: upstream.ClassTemporaryLocalProblem, in: auth | starttls, code: "4"},
 	{is: upstream.ClassTemporaryLocalProblem, in: auth, say: []string{"temporar*|system busy|server busy|connection lost|" +
@@ -139,7 +142,7 @@ var authRules = []rule{
 	{is: upstream.ClassCredentialsRejected, in: smtp, code: "5 none", say: []string{
 		"credential*|password|passwd|username|user name|login or|login incorrect|パスワード|密码|mot de passe|passwort|contrasena|парол*",
 		"no longer valid|invalid|incorrect|wrong|bad|failed|rejected|not accepted|mismatch*|falsch|違い|正しくありません|错误|неверн*|incorrect*"},
-		not: "relay|change your|attachment|archive|zip|protected|" + spf},
+		not: "relay|recipient*|sender*|change your|attachment|archive|zip|protected|" + spf},
 	{is: upstream.ClassCredentialsRejected, in: smtp, code: "535", not: "not authenticated|required|mismatch*|match|" + spf},
 	{is: upstream.ClassCredentialsRejected, in: mail | rcpt | data, code: "5 none", say: []string{"auth failed|authentication failed|" +
 		"authentication failure|authorization failed|login failed"}, not: "recipient*|server|" + spf},
@@ -170,5 +173,5 @@ var authRules = []rule{
 		"not authorized to submit|not authorised to submit|outside our network"}, not: spf},
 	{is: upstream.ClassAuthRequired, in: mail | rcpt | data, say: []string{"client host rejected access denied|client host rejected .. access denied"}, not: lists},
 	{is: upstream.ClassAuthRequired, in: smtp, enh: "x.7.57"},
-	{is: upstream.ClassAuthRequired, in: mail | rcpt | data, code: "530", not: "sender|from|intercepted|errors"},
+	{is: upstream.ClassAuthRequired, in: mail | rcpt | data, code: "530", not: "sender|from|intercepted|errors|recipient*|mailbox*|configuration|" + lists},
 }

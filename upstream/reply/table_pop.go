@@ -10,9 +10,9 @@ var popRules = []rule{
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{"err in use"}},
 	{is: upstream.ClassPOPLoginDelay, in: pop, say: []string{"err login delay"}},
 	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|" +
-		"protocol error|bad command|syntax|invalid argument*|too many arguments|line too long|missing argument*|command too long|" +
+		"protocol error|bad command|bad commands|syntax|invalid argument*|too many arguments|line too long|line is too long|missing argument*|command too long|" +
 		"unrecognized command|not valid in this state|wrong state|command not supported|command issued|already given|already authenticated|" +
-		"not specified|no username"}},
+		"not specified|no username|no user given|missing user*|missing password|no password|who you are|already know|sequence"}},
 
 	{is: upstream.ClassOther, in: pop, say: []string{"user first|authorization first|pass first|password first|" +
 		"send user|user command first|need user|login first|log in first|expected user|expecting user"}},
@@ -29,20 +29,21 @@ var popRules = []rule{
 			"授权码|独立密码"},
 		not: "not supported|unsupported"},
 
-	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"database locked|database is locked|temporar* auth* fail*|session lock"}},
+	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"inconsistent|corrupt*|damaged|database locked|database is locked|temporar* auth* fail*|session lock"}},
 	{is: upstream.ClassPOPLoginDelay, in: popAuth, say: []string{
 		"login delay|minimum .. delay|login interval|bandwidth limits|command or bandwidth|login allowed only|allowed only every|" +
 			"too often|too frequent*|frequency|frequently|login limit|minimum time between|wait .. between|wait .. minutes|" +
 			"between logins|between connections|between checks|too soon|too many logins|too many login attempts .. time|polling|logins too|ログイン間隔|" +
 			"受信間隔|頻繁|频率|频繁"},
 		not: "invalid logon"},
+	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{"err auth", "login failure or|login failed or|bad password or|wrong password or"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{
 		"account|user|domain|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
 		off + "|isnt active|is not active|not yet active|not allowed for|not enabled|not have .. access|access enabled|isnt enabled|not allowed to use|not permitted to use|not active|" +
 			"not activated|upgrade|not open|利用できません|有効になって"},
 		not: "database|mailbox|maildrop|mail drop|lock busy|maillock|cleartext|plaintext|session|auth* fail*|command|another|使用中|メールボックス"},
 	{is: upstream.ClassMechanismUnsupported, in: pop, say: []string{
-		"mechanism|sasl|auth type|authentication type|authentication method|apop|user login|auth command|認証方式",
+		"mechanism|method|sasl|auth type|authentication type|authentication method|apop|user login|auth command|認証方式",
 		"not|unsupported|unrecognized|unknown|invalid|must use|use apop|disabled|only|サポート|対応して"}, not: "password|incorrect|fail*"},
 
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{"sys perm|mailbox disabled|mailbox is disabled|mailbox suspended|" +

@@ -20,12 +20,19 @@ var protocolRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: dataEnd, code: "451", say: []string{"see ~host"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: tx, say: []string{"message expired|queue expired|delivery time expired"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "4"},
-	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "none 5", say: []string{later + "|busy|maintenance|out of memory|" +
+	{is: upstream.ClassTemporaryLocalProblem, in: smtp, code: "none 5", say: []string{later + "|is down|server down|no answer|no response|not responding|unreachable|out of service|busy|maintenance|out of memory|" +
 		"timeout|timed out|overload*|ueberlastet|uberlastet|メンテナンス|混み合って"}, not: "spam*|sender"},
 }
 
 // codeRules: no word is known; the codes decide.
 var codeRules = []rule{
+	// The registry of enhanced status codes (RFC 3463, 4468, 5248, 7293, 7372,
+	// 7504, 7505 and others), where a code says more than its reply code.
+	{is: upstream.ClassRecipientDomainUnknown, in: rcpt | body, enh: "x.1.9 x.1.10 x.7.18"},
+	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.4 x.2.4 x.7.17 x.7.19"},
+	{is: upstream.ClassSenderDomainRestricted, in: tx, enh: "x.7.2 x.7.20 x.7.21 x.7.22 x.7.29"},
+	{is: upstream.ClassTemporaryLocalProblem, in: tx, enh: "x.3.1 x.3.2 x.4.1 x.4.2 x.4.3 x.4.7"},
+	{is: upstream.ClassOther, in: tx, enh: "x.3.3 x.3.5 x.3.6 x.4.6 x.6.7 x.6.8 x.6.9 x.6.10 x.7.15 x.7.16"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, enh: "x.5.2 x.1.3 x.6.0"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, enh: "x.5.1 x.5.4", code: "50"},
 	{is: upstream.ClassContentRejectedSpam, in: body, enh: "5.7.x 5.6.x"},
