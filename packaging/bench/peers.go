@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"melon/packaging/rootdir"
 )
 
 // peer is a program that a person would run instead.
@@ -102,7 +104,7 @@ func (b *bench) prepare(p *peer, h hop) (*site, error) {
 	}
 	defer l.Close()
 	s := &site{peer: p, root: filepath.Join(dir, "root"), host: "127.0.0.1", port: l.Addr().(*net.TCPAddr).Port, hop: h}
-	if err := errors.Join(os.Chmod(dir, 0o755), clone(p.root, s.root)); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), rootdir.Clone(p.root, s.root)); err != nil {
 		return nil, err
 	}
 	var passwd, group string

@@ -4,10 +4,8 @@ package realmail
 
 import (
 	"bytes"
-	"debug/elf"
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,13 +14,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"melon/packaging/rootdir"
 )
 
 // imageAge is how long an image is used before apt is asked for newer packages.
 const imageAge = 24 * time.Hour
 
 // imageFormat is a part of the image's name: a new number makes a new image.
-const imageFormat = "1"
+const imageFormat = "2"
 
 // hostTools are programs of this machine that the provider's two scripts use.
 var hostTools = []string{"/bin/sh", "/usr/bin/find"}
@@ -85,144 +85,13 @@ func downloadPackages(dir string) ([]string, error) {
 // makeImage unpacks the packages and returns a directory in which their
 // programs run by chroot(2).
 func makeImage(packages []string) (string, error) {
-	scratch := os.Getenv(scratchVar)
-	raw, made := filepath.Join(scratch, "unpacked"), filepath.Join(scratch, "image")
-	for _, p := range packages {
-		if out, err := exec.Command("dpkg", "-x", p, raw).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("dpkg -x %s: %w: %s", p, err, out)
-		}
-	}
-	if err := layOut(made); err != nil {
-		return "", err
-	}
-	var taken []string // relative to made
-	err := filepath.WalkDir(raw, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel := merged(strings.TrimPrefix(path, raw+"/"))
-		if !wantedFiles.MatchString(rel) {
-			return nil
-		}
-		taken = append(taken, rel)
-		return copyFile(path, filepath.Join(made, rel))
+	made := filepath.Join(os.Getenv(scratchVar), "image")
+	return made, rootdir.Make(context.Background(), made, rootdir.Contents{
+		Packages:  packages,
+		Want:      wantedFiles.MatchString,
+		Tools:     hostTools,
+		Libraries: []string{"usr/lib/postfix", "usr/lib/dovecot", "usr/lib/dovecot/modules", "usr/lib/dovecot/modules/old-stats"},
 	})
-	if err != nil {
-		return "", err
-	}
-	for _, tool := range hostTools {
-		real, err := filepath.EvalSymlinks(tool)
-		if err != nil {
-			return "", err
-		}
-		if err := copyFile(real, filepath.Join(made, merged(tool[1:]))); err != nil {
-			return "", err
-		}
-		taken = append(taken, merged(tool[1:]))
-	}
-	if err := addLibraries(made, taken); err != nil {
-		return "", err
-	}
-	return made, os.RemoveAll(raw)
-}
-
-// layOut makes an empty root directory whose /bin, /lib and the like lead into
-// /usr, as in today's Debian.
-func layOut(dir string) error {
-	for _, d := range []string{"usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "dev", "etc", "run", "var/lib", "var/spool", "var/mail"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-			return err
-		}
-	}
-	for _, d := range []string{"bin", "sbin", "lib", "lib64"} {
-		if err := os.Symlink("usr/"+d, filepath.Join(dir, d)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// merged turns a path of a package made before /bin and /lib moved to /usr
-// into today's.
-func merged(rel string) string {
-	for _, d := range []string{"bin/", "sbin/", "lib/", "lib64/"} {
-		if strings.HasPrefix(rel, d) {
-			return "usr/" + rel
-		}
-	}
-	return rel
-}
-
-// addLibraries copies the machine's shared libraries that the programs in the
-// image need and the image does not have.
-func addLibraries(dir string, files []string) error {
-	search := []string{"usr/lib/postfix", "usr/lib/dovecot", "usr/lib/dovecot/modules", "usr/lib/dovecot/modules/old-stats"}
-	multiarch, err := filepath.Glob(filepath.Join(dir, "usr/lib/*-linux-*"))
-	if err != nil {
-		return err
-	}
-	for i := range search {
-		search[i] = filepath.Join(dir, search[i])
-	}
-	env := append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(append(search, multiarch...), ":"))
-	var programs []string
-	for _, f := range files {
-		path := filepath.Join(dir, f)
-		if e, err := elf.Open(path); err == nil {
-			e.Close()
-			programs = append(programs, path)
-		}
-	}
-	cmd := exec.Command("ldd", programs...)
-	cmd.Env = env
-	out, err := cmd.Output() // fails for a program without libraries, which is none of ours
-	if err != nil {
-		return fmt.Errorf("ldd: %w", err)
-	}
-	for line := range bytes.Lines(out) {
-		if err := addLibrary(dir, string(line)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// addLibrary reads a line of ldd, such as
-//
-//	libcrypto.so.3 => /lib/x86_64-linux-gnu/libcrypto.so.3 (0x00007f…)
-//	/lib64/ld-linux-x86-64.so.2 (0x00007f…)
-func addLibrary(dir, line string) error {
-	if strings.Contains(line, "not found") {
-		return errors.New("a library is missing: " + strings.TrimSpace(line))
-	}
-	if _, after, ok := strings.Cut(line, "=>"); ok {
-		line = after
-	}
-	path, _, ok := strings.Cut(strings.TrimSpace(line), " (")
-	if !ok || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, dir) {
-		return nil
-	}
-	target := filepath.Join(dir, merged(path[1:]))
-	if _, err := os.Stat(target); err == nil {
-		return nil
-	}
-	return copyFile(path, target)
-}
-
-// copyFile copies a regular file, or what a symbolic link leads to.
-func copyFile(from, to string) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(to, data, info.Mode().Perm())
 }
 
 // cloneImage makes dir a copy of the image by hard links: what a provider
@@ -232,23 +101,7 @@ func cloneImage(dir string) error {
 	if err != nil {
 		return err
 	}
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dir, strings.TrimPrefix(path, from))
-		switch {
-		case d.IsDir():
-			return os.MkdirAll(to, 0o755)
-		case d.Type() == fs.ModeSymlink:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			return os.Symlink(target, to)
-		}
-		return os.Link(path, to)
-	})
+	return rootdir.Clone(from, dir)
 }
 
 // accounts writes the provider's own users and groups.
