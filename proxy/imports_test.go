@@ -29,6 +29,7 @@ var importRules = []struct {
 	{"melon/proxy/", []string{"proxy", "cmd/melon", "cmd/melon-tray", "tray"}, false, "upstream knows nothing of the daemon"},
 	{"melon/tray", []string{"cmd/melon-tray", "tray"}, false, "the daemon never links a tray"},
 	{"melon/proxy/sendmail", []string{"cmd/melon", "proxy/sendmail"}, false, "only the command line speaks sendmail(8)"},
+	{"melon/proxy/setup", []string{"cmd/melon", "proxy/setup"}, false, "accounts are set up by the command line and the web page's adapter beside it"},
 }
 
 // mayKnow are the packages that may import some parts of the daemon and no
@@ -40,6 +41,7 @@ var mayKnow = []struct {
 }{
 	{[]string{"tray", "cmd/melon-tray"}, []string{"control/client", "control/api"}, "the tray speaks to the daemon through control/client only"},
 	{[]string{"proxy/sendmail"}, []string{"config", "control/client", "control/api", "route", "smtpin"}, "sendmail reaches a relay through its doors: the listener and the control socket"},
+	{[]string{"proxy/setup"}, []string{"config"}, "setup changes the configuration; what tells the relay is handed in"},
 }
 
 // leaves are packages that import nothing of Melon.
@@ -146,6 +148,9 @@ func TestForbiddenFindsEachBreach(t *testing.T) {
 		{"cmd/melon/sendmail.go", "melon/proxy/sendmail", false},
 		{"proxy/sendmail/submit.go", "melon/proxy/outbox", true},
 		{"proxy/sendmail/smtp.go", "melon/proxy/smtpin", false},
+		{"proxy/setup/keep.go", "melon/proxy/control/client", true},
+		{"proxy/setup/keep.go", "melon/proxy/config", false},
+		{"proxy/control/web/parts.go", "melon/proxy/setup", true},
 		{"upstream/error.go", "melon/upstream/reply", true},
 		{"proxy/control/api/api.go", "melon/upstream", true},
 	} {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"reflect"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +13,7 @@ import (
 	"melon/proxy/config"
 	"melon/proxy/control/api"
 	"melon/proxy/control/client"
+	"melon/proxy/setup"
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/relay"
@@ -113,15 +111,23 @@ func (c *cli) configured() (config.Paths, *config.Config, error) {
 	return p, cfg, err
 }
 
-// namedAccount returns the account of this name, or the one with this address.
-func namedAccount(cfg *config.Config, name string) (upstream.Account, error) {
+// findAccount finds an account by its name or its address.
+func findAccount(cfg *config.Config, name string) (upstream.Account, bool) {
 	if a, ok := cfg.Account(name); ok {
-		return a, nil
+		return a, true
 	}
 	for _, a := range cfg.Accounts {
 		if strings.EqualFold(a.Address, name) {
-			return a, nil
+			return a, true
 		}
+	}
+	return upstream.Account{}, false
+}
+
+// namedAccount returns the account of this name, or the one with this address.
+func namedAccount(cfg *config.Config, name string) (upstream.Account, error) {
+	if a, ok := findAccount(cfg, name); ok {
+		return a, nil
 	}
 	if len(cfg.Accounts) == 0 {
 		return upstream.Account{}, errors.New("there is no account yet; add one with: melon account add ADDRESS")
@@ -196,7 +202,7 @@ func (c *cli) accountShowCommand() *cobra.Command {
 			s.Learned = m.Networks
 		}
 		if s.OAuth != nil {
-			tokens := newOAuth(&auth.Secrets{}, p.State, cfg.Account)
+			tokens := setup.NewOAuth(&auth.Secrets{}, p.State, cfg.Account)
 			defer tokens.Close()
 			if in, err := tokens.SignedIn(cmd.Context(), a.Name); err == nil {
 				s.OAuth.SignedIn = &in
@@ -278,14 +284,7 @@ func describeLearned(l relay.Learned) string {
 
 // String is the server for people.
 func (s shownServer) String() string {
-	port := "the usual ports"
-	if s.Port != 0 {
-		port = fmt.Sprintf("port %d", s.Port)
-	}
-	how := map[string]string{
-		"tls": "TLS", "starttls": "STARTTLS", "none": "not encrypted", "auto": "encrypted as the server offers it",
-	}[s.Security]
-	return fmt.Sprintf("%s, %s, %s", s.Host, port, how)
+	return setup.DescribeServer(upstream.Server{Host: s.Host, Port: s.Port, Security: upstream.Security(s.Security)})
 }
 
 func (c *cli) accountDefaultCommand() *cobra.Command {
@@ -341,71 +340,27 @@ Asks first; --yes does not.`,
 			return err
 		}
 		if !*yes {
-			t := c.terminal()
-			if t == nil {
+			person, _ := c.person(false)
+			ok, err := person.Confirm(cmd.Context(), fmt.Sprintf("Remove the account %s (%s) and its stored secret?", a.Name, a.Address), false)
+			switch {
+			case errors.Is(err, setup.ErrNobody):
 				return &failure{exitUsage, errors.New("there is no terminal to ask on; add --yes")}
-			}
-			ok, err := t.confirm(cmd.Context(), fmt.Sprintf("Remove the account %s (%s) and its stored secret?", a.Name, a.Address), false)
-			if err != nil || !ok {
-				return errors.Join(err, &failure{exitFailed, onlyUnless(err, "nothing was removed")})
+			case err != nil:
+				return err
+			case !ok:
+				return errors.New("nothing was removed")
 			}
 		}
 		if err := config.RemoveAccount(p.Config, a.Name); err != nil {
 			return refused(err)
 		}
-		if err := dropSecrets(cmd.Context(), p, cfg, a); err != nil {
-			fmt.Fprintf(c.stderr, "the account is removed, but its stored secret could not be: %s\n", sentence(err))
+		if err := c.setup(p, cfg).Forget(cmd.Context(), cfg, a); err != nil {
+			fmt.Fprintf(c.stderr, "the account is removed, but its stored secret could not be: %s\n", setup.Sentence(err))
 		}
 		fmt.Fprintf(c.stderr, "removed %s\n", a.Name)
 		return c.reload(cmd.Context())
 	})
 	return cmd
-}
-
-// onlyUnless is an error of its own unless there is one already.
-func onlyUnless(err error, text string) error {
-	if err != nil {
-		return nil
-	}
-	return errors.New(text)
-}
-
-// dropSecrets deletes what Melon stored for an account, unless another account
-// or the local login uses it.
-func dropSecrets(ctx context.Context, p config.Paths, cfg *config.Config, a upstream.Account) error {
-	used := func(ref upstream.SecretRef) bool {
-		for _, o := range cfg.Accounts {
-			for _, r := range []upstream.SecretRef{o.Password, o.POP.Password, o.OAuth.ClientSecret} {
-				if o.Name != a.Name && reflect.DeepEqual(r, ref) {
-					return true
-				}
-			}
-		}
-		return reflect.DeepEqual(cfg.Listen.Password, ref)
-	}
-	refs := []upstream.SecretRef{a.Password, a.POP.Password, a.OAuth.ClientSecret}
-	if !a.OAuth.IsZero() {
-		refs = append(refs, auth.TokenRef(a, p.State))
-	}
-	secrets := &auth.Secrets{}
-	var errs []error
-	for _, ref := range refs {
-		ours := ref.Keyring != "" || ref.File != "" && within(ref.File, p.State)
-		if ours && !used(ref) {
-			errs = append(errs, secrets.Delete(ctx, ref))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// within reports whether path is below dir.
-func within(path, dir string) bool {
-	d, err := filepath.Abs(dir)
-	if err != nil {
-		return false
-	}
-	rel, err := filepath.Rel(d, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator))
 }
 
 // reload tells a running relay to read its configuration again.
@@ -425,12 +380,4 @@ func refused(err error) error {
 		return &failure{exitUsage, err}
 	}
 	return err
-}
-
-// sentence is what a person reads of an error.
-func sentence(err error) string {
-	if e, ok := errors.AsType[*upstream.Error](err); ok && e.Sentence != "" {
-		return e.Sentence
-	}
-	return err.Error()
 }

@@ -18,7 +18,6 @@ import (
 
 	"melon/proxy/config"
 	"melon/upstream"
-	"melon/upstream/auth"
 )
 
 func (c *cli) accountEditCommand() *cobra.Command {
@@ -155,39 +154,8 @@ func (c *cli) newPassword(ctx context.Context, p config.Paths, name string, stdi
 	if err != nil {
 		return err
 	}
-	if !a.OAuth.IsZero() {
-		return fmt.Errorf("the account %s has no password, it signs in; run: melon login %s", a.Name, a.Name)
-	}
-	var secret string
-	if t := c.terminal(); stdin {
-		secret, err = typedLine(c.stdin, maxTyped)
-	} else if t == nil {
-		return &failure{exitUsage, errors.New("there is no terminal to ask on; use --password-stdin")}
-	} else {
-		secret, err = t.secret(ctx, fmt.Sprintf("New password for %s (not shown):", a.Username))
-	}
-	if err == nil && secret == "" {
-		err = errInput
-	}
-	if err != nil {
-		return err
-	}
-	ref := a.Password
-	stores := &auth.Secrets{}
-	if ref.IsZero() {
-		if ref, err = c.chooseStore(ctx, p, stores, "", a.Name); err != nil {
-			return err
-		}
-	}
-	held := &heldSecrets{stores: stores}
-	held.hold(ref, secret)
-	if _, err := held.store(ctx); err != nil {
-		return errors.New(sentence(err))
-	}
-	if a.Password.IsZero() {
-		return config.SetAccount(p.Config, a.Name, config.Field{Key: "password", Value: ref})
-	}
-	return nil
+	person, _ := c.person(stdin)
+	return usageFailure(c.setup(p, cfg).NewPassword(ctx, a, person))
 }
 
 // openEditor opens the configuration and checks what came out.

@@ -15,6 +15,7 @@ import (
 	"melon/proxy/config"
 	"melon/proxy/control/api"
 	"melon/proxy/control/client"
+	"melon/proxy/setup"
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/doctor"
@@ -93,7 +94,7 @@ func (c *cli) examine(ctx context.Context, args []string, f doctorFlags) error {
 	}
 	accounts := cfg.Accounts
 	if len(args) > 0 {
-		a, ok := patient(cfg, args[0])
+		a, ok := findAccount(cfg, args[0])
 		if !ok {
 			return &failure{exitUsage, fmt.Errorf("there is no account %q; melon account list shows those that there are", args[0])}
 		}
@@ -136,19 +137,6 @@ func (c *cli) examine(ctx context.Context, args []string, f doctorFlags) error {
 	return nil
 }
 
-// patient finds an account by its name or its address.
-func patient(cfg *config.Config, name string) (upstream.Account, bool) {
-	if a, ok := cfg.Account(name); ok {
-		return a, true
-	}
-	for _, a := range cfg.Accounts {
-		if strings.EqualFold(a.Address, name) {
-			return a, true
-		}
-	}
-	return upstream.Account{}, false
-}
-
 // reports examines all accounts side by side.
 func (c *cli) reports(ctx context.Context, p config.Paths, cfg *config.Config, accounts []upstream.Account, o doctor.Options) ([]doctor.Report, error) {
 	secrets := &auth.Secrets{}
@@ -162,7 +150,7 @@ func (c *cli) reports(ctx context.Context, p config.Paths, cfg *config.Config, a
 		}
 		tokens := auth.NewOAuth(auth.OAuthOptions{
 			Secrets: secrets, LockDir: p.State, Timeout: 6 * time.Second,
-			Store: tokenStore(secrets, p.State, cfg.Account),
+			Store: setup.TokenStore(secrets, p.State, cfg.Account),
 		})
 		defer tokens.Close()
 		o.Tokens = tokens

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -149,16 +148,6 @@ func TestDoctorAsksTheRelay(t *testing.T) {
 	}
 }
 
-// shortBody is a message of one line.
-type shortBody struct{}
-
-const shortText = "Subject: x\r\n\r\n"
-
-func (shortBody) Open() (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(shortText)), nil
-}
-func (shortBody) Size() (int64, bool) { return int64(len(shortText)), true }
-
 // TestRemembered reads what a relay wrote.
 func TestRemembered(t *testing.T) {
 	t.Parallel()
@@ -170,7 +159,7 @@ func TestRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := upstream.Envelope{From: a.Address, Recipients: []upstream.Recipient{{Address: "hanako@elsewhere.example"}}}
-	res := r.Send(t.Context(), []upstream.Account{a}, env, shortBody{})
+	res := r.Send(t.Context(), []upstream.Account{a}, env, wholeBody("Subject: x\r\n\r\n"))
 	if err := r.Close(); err != nil || res.Err != nil {
 		t.Fatal(err, res.Err)
 	}

@@ -258,6 +258,15 @@ accounts:
 %s`, secret, smtpHost, smtpPort, popHost, popPort, ca, more)
 }
 
+// wholeBody is a message in memory.
+type wholeBody string
+
+func (b wholeBody) Open() (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(string(b))), nil
+}
+
+func (b wholeBody) Size() (int64, bool) { return int64(len(b)), true }
+
 func wait(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

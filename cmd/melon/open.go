@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os/exec"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -43,4 +45,24 @@ outbox, why, account, activity, settings, add, or any path of the page.`,
 		})
 	})
 	return cmd
+}
+
+// openBrowser shows a page in the person's own browser. The URL is Melon's own
+// work, and an argument by itself: no shell reads it.
+func openBrowser(ctx context.Context, goos, url string) error {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), browserCommand(goos)[0], append(browserCommand(goos)[1:], url)...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release() // it lives as long as it likes
+}
+
+func browserCommand(goos string) []string {
+	switch goos {
+	case "darwin":
+		return []string{"open"}
+	case "windows":
+		return []string{"rundll32", "url.dll,FileProtocolHandler"}
+	}
+	return []string{"xdg-open"}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"melon/proxy/setup"
 	"melon/upstream/discover"
 )
 
@@ -77,7 +78,7 @@ func (c *cli) providerCommand() *cobra.Command {
 		if *showJSON {
 			return c.printJSON(showProvider(p))
 		}
-		fmt.Fprintf(c.stdout, "%s (%s)\n%s", p.Name, p.ID, describeCandidate(candidateOf(p)))
+		fmt.Fprintf(c.stdout, "%s (%s)\n%s", p.Name, p.ID, setup.DescribeCandidate(asFound(p)))
 		if p.SMTP.Host == "" {
 			fmt.Fprintf(c.stdout, "  note       %s\n", p.Note)
 		}
@@ -91,4 +92,9 @@ func (c *cli) providerCommand() *cobra.Command {
 	})
 	cmd.AddCommand(list, show)
 	return cmd
+}
+
+// asFound shows a row of the table of providers as if found for an address.
+func asFound(p discover.Provider) discover.Candidate {
+	return discover.Candidate{Provider: p.Name, SMTP: p.SMTP, POP: p.POP, Logins: p.Logins, Note: p.Note}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -13,9 +11,9 @@ import (
 	"melon/proxy/config"
 	"melon/proxy/control"
 	"melon/proxy/control/web"
+	"melon/proxy/setup"
 	"melon/upstream"
 	"melon/upstream/auth"
-	"melon/upstream/discover"
 	"melon/upstream/doctor"
 )
 
@@ -23,221 +21,87 @@ import (
 // the account commands.
 type webSetup struct{ d *daemon }
 
+// setup returns the means, in the visitor's language.
+func (s webSetup) setup(lang string) *setup.Setup {
+	return setup.New(setup.Parts{Paths: s.d.paths, Lang: lang, Secrets: s.d.secrets, Dialer: s.d.web.dialer})
+}
+
+// form is a person who has filled one in: all answers are in it.
+type form struct{ password string }
+
+// Tell implements setup.Person: the page says it in its own words.
+func (form) Tell(string) {}
+
+// Confirm implements setup.Person: there are no further questions.
+func (form) Confirm(context.Context, string, bool) (bool, error) { return false, setup.ErrNobody }
+
+// Type implements setup.Person.
+func (f form) Type(_ context.Context, _ string, secret bool) (string, error) {
+	if !secret || f.password == "" {
+		return "", setup.ErrNobody
+	}
+	return f.password, nil
+}
+
 // Discover implements web.Finder.
 func (s webSetup) Discover(ctx context.Context, address, lang string, step func(web.Step)) (web.Found, error) {
-	a := &adding{address: address, cfg: s.d.config.Config(), acc: upstream.Account{Auth: upstream.AuthAuto,
-		SMTP: upstream.Server{Security: upstream.SecurityAuto}, POP: upstream.POPServer{Server: upstream.Server{Security: upstream.SecurityAuto}},
-		PopBeforeSMTP: upstream.PopBeforeSMTP{Window: defaultWindow, Finish: "login"}}}
-	found, err := discover.Discover(ctx, discover.Options{Dialer: s.d.web.dialer, Timeout: findTime}, address)
-	if err != nil && !errors.Is(err, discover.ErrNothing) {
-		return web.Found{Account: a.acc}, err
+	means := s.setup(lang)
+	found, err := means.Look(ctx, address)
+	out := web.Found{Account: found.Account}
+	if err != nil {
+		return out, err
 	}
-	if len(found) == 0 {
+	if len(found.All) == 0 {
 		step(web.Step{Status: web.StepWarn, Name: address, Text: "–"})
-		return web.Found{Account: a.acc}, nil
+		return out, nil
 	}
-	best := found[0]
-	for _, c := range found {
-		step(web.Step{Status: web.StepOK, Name: sourceWords(c.Source, lang), Text: c.Where})
+	for _, c := range found.All {
+		step(web.Step{Status: web.StepOK, Name: setup.SourceWords(c.Source, lang), Text: c.Where})
 	}
-	a.found = &best
-	out := web.Found{Source: strings.TrimSpace(best.Provider+" "+showServer(best.SMTP).String()) + " (" + sourceWords(best.Source, lang) + ": " + best.Where + ")"}
-	if best.SMTP.Host == "" {
-		out.Source = ""
-	} else {
-		a.fromCandidate(best)
-		if a.acc.POP.Host != "" {
-			a.acc.POP.Username = a.acc.Username
-		}
-		if a.wantsOAuth() {
-			a.acc.OAuth, a.acc.POP = a.mergedOAuth(), upstream.POPServer{Server: upstream.Server{Security: upstream.SecurityAuto}}
-		}
+	best := found.All[0]
+	if best.SMTP.Host != "" {
+		out.Source = strings.TrimSpace(best.Provider+" "+setup.DescribeServer(best.SMTP)) + " (" + setup.SourceWords(best.Source, lang) + ": " + best.Where + ")"
 	}
 	if best.Note != "" {
 		out.Notes = append(out.Notes, best.Note)
 	}
 	if len(best.Foreign) > 0 {
-		out.Notes = append(out.Notes, foreignWords(best.Foreign, lang))
+		out.Notes = append(out.Notes, setup.ForeignWords(best.Foreign, lang))
 	}
-	out.Account = a.acc
 	return out, nil
-}
-
-// sourceWords say where settings are known from.
-func sourceWords(s discover.Source, lang string) string {
-	words := map[discover.Source][2]string{
-		discover.SourcePreset:     {"Melon's own table", "Melon の一覧"},
-		discover.SourceAutoconfig: {"the provider's settings file", "プロバイダーの設定ファイル"},
-		discover.SourceMX:         {"by the domain's mail server", "ドメインのメールサーバー"},
-		discover.SourceISPDB:      {"Thunderbird's database", "Thunderbird のデータベース"},
-		discover.SourceSRV:        {"the domain's DNS", "ドメインの DNS"},
-		discover.SourceGuess:      {"guessed, and it answered", "推測（応答を確認済み）"},
-	}[s]
-	if lang == "ja" {
-		return words[1]
-	}
-	return words[0]
-}
-
-// foreignWords warn of servers that somebody on the way may have named.
-func foreignWords(hosts []string, lang string) string {
-	if lang == "ja" {
-		return strings.Join(hosts, "、") + " はこのアドレスのドメインの外にあり、いまのネットワークが偽ることもできる情報源で見つかりました。正しいと確かめてからパスワードを送ってください。"
-	}
-	return strings.Join(hosts, ", ") + " is outside of the address's domain, and known only from a source that the network here could have made up. Make sure that it is right before your password goes there."
 }
 
 // Test implements web.Tester: doctor logs in as the relay would.
 func (s webSetup) Test(ctx context.Context, a upstream.Account, password, lang string, step func(web.Step)) error {
-	secrets := &heldSecrets{stores: s.d.secrets}
-	if password != "" {
-		typed := upstream.SecretRef{Keyring: "typed into the web page"} // a name for heldSecrets alone
-		a.Password = typed
-		if a.POP.Host != "" {
-			a.POP.Password = typed
-		}
-		secrets.hold(typed, password)
-	}
-	ctx, cancel := context.WithTimeout(ctx, testTime)
-	defer cancel()
-	o := doctorOptions(a, secrets, s.d.tokens, s.d.web.dialer, lang)
-	o.Progress = func(c doctor.Check) { step(webStep(c)) }
-	r := doctor.Run(ctx, o)
-	if r.Verdict == upstream.ClassOK {
-		return nil
-	}
-	e := &upstream.Error{Account: a.Name, Class: r.Verdict, Sentence: r.Summary}
-	for _, c := range r.Checks {
-		if c.Status == doctor.StatusFail {
-			e.Sentence = c.Detail
-		}
-	}
-	return e
+	return s.setup(lang).Try(ctx, a, s.d.tokens, form{password}, func(c doctor.Check) { step(webStep(c)) })
 }
 
 func webStep(c doctor.Check) web.Step {
 	return web.Step{Status: web.StepStatus(c.Status), Name: c.Name, Text: c.Detail, MS: c.MS}
 }
 
-// errNoSecret refuses an account that could not log in.
-var errNoSecret = fmt.Errorf("%w: type the password too, there is none yet", control.ErrInvalid)
-
 // Save implements web.Keeper.
 func (s webSetup) Save(ctx context.Context, a upstream.Account, password string) (string, error) {
 	s.d.editing.Lock()
 	defer s.d.editing.Unlock()
-	cfg := s.d.config.Config()
-	old, exists := cfg.Account(a.Name)
-	ref := old.Password
-	if password != "" {
-		var err error
-		if ref, err = s.place(ctx, ref, a.Name); err != nil {
-			return "", err
-		}
-	} else if !exists && needsSecret(a) && a.OAuth.IsZero() {
-		return "", errNoSecret
+	ref, changed, err := s.setup(s.d.lang).Keep(ctx, s.d.config.Config(), a, form{password})
+	if err == nil {
+		err = s.d.Reload()
 	}
-	a.Password = ref
-	if a.POP.Host != "" && (password != "" || a.POP.Password.IsZero()) {
-		a.POP.Password = ref
-	}
-	if err := s.write(ctx, old, a, password); err != nil {
+	if err != nil {
 		return "", plain(err)
 	}
-	if err := s.d.Reload(); err != nil {
-		return "", plain(err)
-	}
-	if password != "" {
+	if changed {
 		s.d.clear(a.Name) // the file may look the same, the secret does not
 	}
 	return ref.Source(), nil
 }
 
-// write puts the account into the file and then the password into its place: a
-// configuration that is refused changes no secret. A new account whose password
-// cannot be stored is taken out again.
-func (s webSetup) write(ctx context.Context, old, a upstream.Account, password string) error {
-	file, cfg := s.d.paths.Config, s.d.config.Config()
-	var err error
-	if old.Name != "" {
-		err = config.SetAccount(file, old.Name, webFields(old, a)...)
-	} else {
-		err = config.AddAccount(file, a)
-		if err == nil && len(cfg.Accounts) == 0 && cfg.Default == "" {
-			err = config.SetDefault(file, a.Name)
-		}
-	}
-	if err != nil || password == "" {
-		return err
-	}
-	if a.Password.File != "" {
-		err = os.MkdirAll(filepath.Dir(a.Password.File), 0o700)
-	}
-	if err == nil {
-		err = s.d.secrets.Set(ctx, a.Password, password)
-	}
-	if err != nil && old.Name == "" {
-		return errors.Join(errors.New(sentence(err)), config.RemoveAccount(file, a.Name))
-	}
-	if err != nil {
-		return errors.New(sentence(err))
-	}
-	return nil
-}
-
-// place says where a password goes: where the account's is already if that is
-// Melon's to write, else into the keyring, else into a 0600 file.
-func (s webSetup) place(ctx context.Context, ref upstream.SecretRef, name string) (upstream.SecretRef, error) {
-	switch {
-	case ref.Keyring != "" || ref.File != "":
-		return ref, nil
-	case keyringWorks(ctx, s.d.secrets, name):
-		return upstream.SecretRef{Keyring: name}, nil
-	}
-	return secretFile(s.d.paths, name, "password")
-}
-
-// webFields are the settings that the page's form changes.
-func webFields(old, a upstream.Account) []config.Field {
-	var all []config.Field
-	set := func(key string, v any, empty bool) {
-		if empty {
-			v = nil
-		}
-		all = append(all, config.Field{Key: key, Value: v})
-	}
-	set("address", a.Address, false)
-	set("username", a.Username, a.Username == a.Address)
-	if fmt.Sprint(a.Password) != fmt.Sprint(old.Password) {
-		set("password", a.Password, a.Password.IsZero())
-	}
-	set("auth", string(a.Auth), a.Auth == upstream.AuthAuto)
-	set("smtp.host", a.SMTP.Host, false)
-	set("smtp.port", a.SMTP.Port, a.SMTP.Port == 0)
-	set("smtp.security", string(a.SMTP.Security), a.SMTP.Security == upstream.SecurityAuto)
-	if a.POP.Host != "" {
-		set("pop.host", a.POP.Host, false)
-		set("pop.port", a.POP.Port, a.POP.Port == 0)
-		set("pop.security", string(a.POP.Security), a.POP.Security == upstream.SecurityAuto)
-		set("pop.username", a.POP.Username, a.POP.Username == a.Username)
-		if fmt.Sprint(a.POP.Password) != fmt.Sprint(old.POP.Password) {
-			set("pop.password", a.POP.Password, fmt.Sprint(a.POP.Password) == fmt.Sprint(a.Password))
-		}
-		set("pop_before_smtp.window", a.PopBeforeSMTP.Window, a.PopBeforeSMTP.Window == defaultWindow)
-	} else if old.POP.Host != "" {
-		set("pop", nil, true)
-		set("pop_before_smtp", nil, true)
-	}
-	set("allow_plaintext", true, !a.AllowPlaintext)
-	if a.OAuth.Provider != old.OAuth.Provider || a.OAuth.ClientID != old.OAuth.ClientID {
-		set("oauth.provider", a.OAuth.Provider, a.OAuth.Provider == "")
-		set("oauth.client_id", a.OAuth.ClientID, a.OAuth.ClientID == "")
-	}
-	return all
-}
-
 // plain is a refused change without file and line, which nobody sees here.
 func plain(err error) error {
+	if errors.Is(err, setup.ErrNoSecret) {
+		return fmt.Errorf("%w: %w", control.ErrInvalid, err)
+	}
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {
 		return err
@@ -261,7 +125,7 @@ func (s webSetup) Remove(ctx context.Context, name string) error {
 	if err := config.RemoveAccount(s.d.paths.Config, a.Name); err != nil {
 		return plain(err)
 	}
-	if err := dropSecrets(ctx, s.d.paths, cfg, a); err != nil {
+	if err := s.setup(s.d.lang).Forget(ctx, cfg, a); err != nil {
 		s.d.log.Warn("the account is removed, but its stored secret could not be", "account", a.Name, "error", err)
 	}
 	return plain(s.d.Reload())
@@ -289,23 +153,15 @@ func (s webSignIns) Begin(ctx context.Context, account string, device bool, lang
 	if device {
 		in, err := s.d.tokens.BeginDevice(ctx, a)
 		if err != nil {
-			return nil, signInHelp(err, a)
+			return nil, setup.WithClientHelp(err, a)
 		}
 		return deviceSignIn{in}, nil
 	}
 	in, err := s.d.tokens.Begin(ctx, a, lang)
 	if err != nil {
-		return nil, signInHelp(err, a)
+		return nil, setup.WithClientHelp(err, a)
 	}
 	return browserSignIn{in}, nil
-}
-
-// signInHelp adds how to get a client id to the error that there is none.
-func signInHelp(err error, a upstream.Account) error {
-	if errors.Is(err, auth.ErrNoClient) && a.OAuth.ClientID == "" {
-		return errors.New(sentence(err) + "\n\n" + clientHelp(a.OAuth.Provider))
-	}
-	return err
 }
 
 type browserSignIn struct{ *auth.SignIn }
@@ -329,7 +185,7 @@ func (w webDoctor) Diagnose(ctx context.Context, account, lang string, step func
 			return web.Diagnosis{}, fmt.Errorf("%w: there is no account %s", control.ErrNotFound, account)
 		}
 	}
-	o := doctorOptions(a, w.d.secrets, w.d.tokens, w.d.web.dialer, lang)
+	o := webSetup{w.d}.setup(lang).Examination(a, w.d.secrets, w.d.tokens)
 	o.Force = false // a refused password is not tried over and over
 	o.Known, _ = remembered(w.d.paths.State, a)
 	if st := w.d.relay.Status(a.Name); a.Name != "" && string(st.State) == "attention" {

@@ -21,6 +21,7 @@ import (
 	"melon/proxy/outbox"
 	"melon/proxy/route"
 	"melon/proxy/sendmail"
+	"melon/proxy/setup"
 	"melon/proxy/smtpin"
 	"melon/upstream"
 	"melon/upstream/auth"
@@ -97,7 +98,7 @@ func startDaemon(cfg *config.Config, o daemonOptions) (_ *daemon, err error) {
 	if d.secrets == nil {
 		d.secrets = &auth.Secrets{}
 	}
-	d.tokens = newOAuth(d.secrets, o.Paths.State, func(name string) (upstream.Account, bool) { return d.config.Config().Account(name) })
+	d.tokens = setup.NewOAuth(d.secrets, o.Paths.State, func(name string) (upstream.Account, bool) { return d.config.Config().Account(name) })
 	if d.watcher, err = network.New(network.Options{}); err != nil {
 		return nil, fmt.Errorf("watching the network: %w", err)
 	}

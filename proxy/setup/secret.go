@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"context"
@@ -9,10 +9,18 @@ import (
 	"reflect"
 	"sync"
 
-	"melon/proxy/config"
 	"melon/upstream"
 	"melon/upstream/auth"
 )
+
+// NeedsSecret reports whether the account logs in with anything to be kept.
+func NeedsSecret(a upstream.Account) bool {
+	switch a.Auth {
+	case upstream.AuthNone, upstream.AuthExternal:
+		return a.POP.Host != ""
+	}
+	return true
+}
 
 // heldSecrets answers for secrets that were typed and are not stored yet, and
 // asks the stores for all others.
@@ -106,8 +114,9 @@ func (h *heldTokens) Delete(_ context.Context, account string) error {
 	return nil
 }
 
-// tokenStore keeps the accounts' sign-ins where their settings say.
-func tokenStore(secrets *auth.Secrets, state string, account func(string) (upstream.Account, bool)) auth.TokenStore {
+// TokenStore keeps the accounts' sign-ins where their settings say; account finds
+// an account by its name.
+func TokenStore(secrets *auth.Secrets, state string, account func(string) (upstream.Account, bool)) auth.TokenStore {
 	return secrets.TokenStore(func(name string) upstream.SecretRef {
 		a, ok := account(name)
 		if !ok {
@@ -117,14 +126,13 @@ func tokenStore(secrets *auth.Secrets, state string, account func(string) (upstr
 	})
 }
 
-// newOAuth returns the holder of the accounts' sign-ins. The caller closes it.
-func newOAuth(secrets *auth.Secrets, state string, account func(string) (upstream.Account, bool)) *auth.OAuth {
-	return auth.NewOAuth(auth.OAuthOptions{Store: tokenStore(secrets, state, account), Secrets: secrets, LockDir: state})
+// NewOAuth returns the holder of the accounts' sign-ins. The caller closes it.
+func NewOAuth(secrets *auth.Secrets, state string, account func(string) (upstream.Account, bool)) *auth.OAuth {
+	return auth.NewOAuth(auth.OAuthOptions{Store: TokenStore(secrets, state, account), Secrets: secrets, LockDir: state})
 }
 
-// secretFile is where a secret of an account is kept without a keyring. kind is
-// "password" or "client".
-func secretFile(p config.Paths, account, kind string) (upstream.SecretRef, error) {
+// secretFile is where an account's secret is kept without a keyring.
+func (s *Setup) secretFile(account string) (upstream.SecretRef, error) {
 	name := ""
 	for _, b := range []byte(account) {
 		if b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-' || b == '_' {
@@ -133,28 +141,28 @@ func secretFile(p config.Paths, account, kind string) (upstream.SecretRef, error
 			name += fmt.Sprintf("%%%02x", b)
 		}
 	}
-	path, err := filepath.Abs(filepath.Join(p.State, "secrets", kind+"-"+name))
+	path, err := filepath.Abs(filepath.Join(s.Paths.State, "secrets", "password-"+name))
 	return upstream.SecretRef{File: path}, err
 }
 
 // keyringWorks asks the system keyring for an item that need not be there.
-func keyringWorks(ctx context.Context, s *auth.Secrets, item string) bool {
-	_, err := s.Get(ctx, upstream.SecretRef{Keyring: item})
+func (s *Setup) keyringWorks(ctx context.Context, item string) bool {
+	_, err := s.Secrets.Get(ctx, upstream.SecretRef{Keyring: item})
 	return !errors.Is(err, auth.ErrKeyring)
 }
 
-// chooseStore says where the account's secret will be kept: as --store has it,
-// else in the keyring. Without a keyring a person is asked; nobody there, it is
+// chooseStore says where the account's secret will be kept: as was wished for,
+// else in the keyring. Without a keyring the person is asked; nobody there, it is
 // a file, and said so. It is never changed later without being told to.
-func (c *cli) chooseStore(ctx context.Context, p config.Paths, s *auth.Secrets, wanted, account string) (upstream.SecretRef, error) {
-	file, err := secretFile(p, account, "password")
+func (s *Setup) chooseStore(ctx context.Context, p Person, wanted, account string) (upstream.SecretRef, error) {
+	file, err := s.secretFile(account)
 	if err != nil {
 		return file, err
 	}
 	ring := upstream.SecretRef{Keyring: account}
 	switch wanted {
 	case "keyring":
-		if !keyringWorks(ctx, s, account) {
+		if !s.keyringWorks(ctx, account) {
 			return ring, errors.New("the system keyring is locked or does not answer; unlock it, or take --store file")
 		}
 		return ring, nil
@@ -162,22 +170,19 @@ func (c *cli) chooseStore(ctx context.Context, p config.Paths, s *auth.Secrets, 
 		return file, nil
 	case "":
 	default:
-		return file, &failure{exitUsage, fmt.Errorf("--store %s: write keyring or file", wanted)}
+		return file, usage(fmt.Errorf("--store %s: write keyring or file", wanted))
 	}
-	if keyringWorks(ctx, s, account) {
-		fmt.Fprintln(c.stderr, "The secret will be kept in the system keyring.")
+	if s.keyringWorks(ctx, account) {
+		p.Tell("The secret will be kept in the system keyring.\n")
 		return ring, nil
 	}
-	if t := c.terminal(); t != nil {
-		ok, err := t.confirm(ctx, "No system keyring answers. Keep the secret in the file "+file.File+", readable by you alone?", true)
-		if err != nil {
-			return file, err
-		}
-		if !ok {
-			return file, errors.New("nothing was saved; unlock the keyring and try again")
-		}
+	ok, err := p.Confirm(ctx, "No system keyring answers. Keep the secret in the file "+file.File+", readable by you alone?", true)
+	switch {
+	case errors.Is(err, ErrNobody):
+		p.Tell(fmt.Sprintf("No system keyring answers: the secret will be kept in the file %s, readable by you alone (mode 0600).\n", file.File))
 		return file, nil
+	case err == nil && !ok:
+		err = errors.New("nothing was saved; unlock the keyring and try again")
 	}
-	fmt.Fprintf(c.stderr, "No system keyring answers: the secret will be kept in the file %s, readable by you alone (mode 0600).\n", file.File)
-	return file, nil
+	return file, err
 }

@@ -9,10 +9,48 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"melon/proxy/setup"
 )
 
 // maxTyped bounds a line that a person types, in octets.
 const maxTyped = 4096
+
+// person is whoever answers questions on this command line. With the password on
+// standard input it is not for questions, whatever it is.
+func (c *cli) person(passwordStdin bool) (p setup.Person, attended bool) {
+	if t := c.terminal(); t != nil && !passwordStdin {
+		return t, true
+	}
+	return &script{in: c.stdin, out: c.stderr, password: passwordStdin}, false
+}
+
+// script is nobody: it answers no question, but may hand in a password.
+type script struct {
+	in       io.Reader
+	out      io.Writer
+	password bool // in is one
+}
+
+// Tell implements setup.Person.
+func (s *script) Tell(text string) { fmt.Fprint(s.out, text) }
+
+// Confirm implements setup.Person.
+func (s *script) Confirm(context.Context, string, bool) (bool, error) {
+	return false, setup.ErrNobody
+}
+
+// Type implements setup.Person.
+func (s *script) Type(_ context.Context, _ string, secret bool) (string, error) {
+	if !secret || !s.password {
+		return "", setup.ErrNobody
+	}
+	typed, err := typedLine(s.in, maxTyped)
+	if err == nil && typed == "" {
+		err = setup.ErrNothingTyped
+	}
+	return typed, err
+}
 
 // terminal is a person at a keyboard.
 type terminal struct {
@@ -29,8 +67,16 @@ func (c *cli) terminal() *terminal {
 	return &terminal{in: f, out: c.stderr}
 }
 
-// errInput says that standard input ended before an answer.
-var errInput = errors.New("nothing was typed")
+// Tell implements setup.Person.
+func (t *terminal) Tell(text string) { fmt.Fprint(t.out, text) }
+
+// Type implements setup.Person.
+func (t *terminal) Type(ctx context.Context, prompt string, secret bool) (string, error) {
+	if secret {
+		return t.secret(ctx, prompt)
+	}
+	return t.line(ctx, prompt)
+}
 
 // line asks for one line.
 func (t *terminal) line(ctx context.Context, prompt string) (string, error) {
@@ -63,8 +109,8 @@ func (t *terminal) secret(ctx context.Context, prompt string) (string, error) {
 	return s, err
 }
 
-// confirm asks a question that yes or no answers; Enter is usual.
-func (t *terminal) confirm(ctx context.Context, question string, usual bool) (bool, error) {
+// Confirm implements setup.Person: Enter is the usual answer.
+func (t *terminal) Confirm(ctx context.Context, question string, usual bool) (bool, error) {
 	choice := "[y/N]"
 	if usual {
 		choice = "[Y/n]"
@@ -131,7 +177,7 @@ func typedLine(r io.Reader, limit int) (string, error) {
 			return string(line), nil
 		}
 		if err == io.EOF {
-			return "", errInput
+			return "", setup.ErrNothingTyped
 		}
 		if err != nil {
 			return "", err
