@@ -59,6 +59,10 @@ func classify(phase upstream.Phase, r upstream.Reply, text, around string) upstr
 	if in == 0 {
 		in = guess(code, n, around)
 	}
+	if in&pop != 0 && (len(n.words) == 0 || n.words[0] != "err") {
+		// Some apps drop the "-ERR".
+		n.words = append([]string{"err"}, n.words...)
+	}
 	if c := t.class(t.subject(n, in, code, enh)); c != "" {
 		return c
 	}
@@ -92,6 +96,11 @@ var hints = []struct {
 	{"in reply to end of data", dataEnd}, {"after end of data", dataEnd}, {"after pipelined end of data", dataEnd},
 	{"in reply to data", data}, {"after data", data}, {"after initial connection", connect},
 	{"in reply to ehlo", ehlo}, {"in reply to helo", ehlo}, {"after ehlo", ehlo}, {"after helo", ehlo}, {"refused to talk to me", connect},
+	{"smtpauthenticationerror", auth}, {"authenticationfailedexception", auth}, {"authentication failed (method", auth}, {"invalid login:", auth},
+	{"smtpsenderrefused", mail}, {"smtprecipientsrefused", rcpt}, {"smtpdataerror", dataEnd}, {"invalid greeting", connect},
+	{"mail from command failed", mail}, {"rcpt to command failed", rcpt}, {"data end command failed", dataEnd},
+	{"sending of password", popPass}, {"sending the password", popPass}, {"sending of the password", popPass}, {"sending of username", popUser},
+	{"パスワードの送信", popPass}, {"ユーザー名の送信", popUser}, {"protocol: pop3", popPass}, {"poplib.", popPass},
 	{"0x800ccc78", mail}, {"0x800ccc79", rcpt}, {"0x800ccc92", popPass}, {"0x800ccc90", popPass}, {"0x800ccc91", popPass},
 	{"受信者の", rcpt}, {"one of the recipients was rejected", rcpt},
 }
@@ -117,11 +126,11 @@ func guess(code int, n normal, around string) where {
 		return mail
 	}
 	switch {
-	case n.has("auth", "認証") && !n.has("relay", "sender", "requi", "need", "must", "first", "before", "spf", "dkim", "dmarc", "recipient", "erforder", "必要"):
+	case n.has("auth", "認証") && !n.has("relay", "sender", "originator", "requi", "need", "must", "first", "before", "spf", "dkim", "dmarc", "recipient", "erforder", "必要"):
 		return auth
 	case n.has("relay", "recipient", "rcpt", "mailbox", "user", "unrout", "宛先", "受信者", "メールボックス"):
 		return rcpt
-	case n.has("sender", "送信者", "差出人"):
+	case n.has("sender", "originator", "送信者", "差出人"):
 		return mail
 	case n.has("message", "content", "spam", "virus", "attachment", "header"):
 		return dataEnd

@@ -18,7 +18,7 @@ const maxLines = 64
 // box around it, a bounce that quotes it. Text without any code is a reply of
 // code 0. The lines are cleaned and bounded.
 func Parse(text string) upstream.Reply {
-	text = unescape(clip(text, MaxText))
+	text = unescape(cutTrace(clip(text, MaxText)))
 	if line, ok := popLine(text); ok {
 		return upstream.Reply{Lines: []string{upstream.CleanLine(line)}}
 	}
@@ -26,7 +26,10 @@ func Parse(text string) upstream.Reply {
 	if code == 0 {
 		return withoutCode(text)
 	}
-	if after := text[at+3:]; after != "" && strings.IndexByte(" -_\t\n", after[0]) < 0 {
+	if words, ok := tuple(text, at+3); ok {
+		return upstream.Reply{Code: code, Enhanced: firstEnhanced(words), Lines: replyLines(words, "")}
+	}
+	if after := text[at+3:]; after == "" && at > 0 || after != "" && strings.IndexByte(" -_\t\n", after[0]) < 0 {
 		// A bare "Server error: 554" at the end of an error box: the words
 		// stand elsewhere.
 		if r, ok := afterMarker(text); ok {
@@ -49,6 +52,31 @@ func unescape(s string) string {
 		}
 	}
 	return s
+}
+
+// cutTrace drops the stack trace that a program prints below its error, and what
+// msmtp puts before each line of the reply.
+func cutTrace(s string) string {
+	for _, at := range []string{"\n    at ", "\n\tat "} {
+		if i := strings.Index(s, at); i >= 0 {
+			s = s[:i]
+		}
+	}
+	return strings.ReplaceAll(s, "\nmsmtp: server message: ", "\n")
+}
+
+// tuple returns the words of a reply that a program shows as code and string,
+// such as Python's (554, b'5.7.1 no relaying'); at is where the code ends.
+func tuple(text string, at int) (string, bool) {
+	rest, ok := strings.CutPrefix(text[at:], ",")
+	if !ok {
+		return "", false
+	}
+	rest = strings.TrimPrefix(strings.TrimLeft(rest, " "), "b")
+	if rest == "" || rest[0] != '\'' && rest[0] != '"' {
+		return "", false
+	}
+	return quoted(rest, 1), true
 }
 
 // popLine returns the POP3 answer in text, "-ERR" included (RFC 1939 section 3).
@@ -96,8 +124,9 @@ func afterMarker(text string) (upstream.Reply, bool) {
 // markers are the words with which mail apps and bounces announce what the
 // server said, in lower case.
 var markers = []string{
-	"responded", "server response was", "server response", "response was", "response from the remote server was",
-	"remote host said", "said", "サーバーの応答", "サーバの応答", "応答",
+	"サーバーが応答しました", "サーバが応答しました", "responded", "server message", "server response was", "server response", "response was", "response from the remote server was",
+	"remote host said", "said", "サーバーの応答", "サーバの応答", "応答", "服务器响应", "resposta do servidor",
+	"respuesta del servidor", "r\u00e9ponse du serveur", "antwort des servers", "risposta del server", "detail",
 }
 
 // tails are the words with which mail apps go on after the server's words, in
@@ -107,16 +136,22 @@ var tails = []string{
 	" please verify that your mail server", " please check your message", " please check the message",
 	", port:", ", ポート", "', port", ", secure(ssl)", ", server error:", ", error number", ", サーバー エラー", ", エラー番号",
 	"\nport:", "\nポート", "\nアカウント", "\naccount:", "\nサーバー エラー", "\nserver error:", "\nエラー番号", "\nerror number",
-	"\nサーバー:", "\nserver:", "\n--",
+	"\nサーバー:", "\nserver:", "\n--", " account: '", ", protocol:", " smtp code:", "\nmsmtp: could not", "\nerror sending message",
+	"\nservidor:", "\nid de erro", "\nprotocol", "\nporta:", "\npuerto:", ", puerto:", ", 端口",
 	"--- below this line", "------ this is a copy", "--- the header of the original",
 }
 
 // cutTail drops what a mail app appended to the server's words.
 func cutTail(s string) string {
 	lower := asciiLower(s)
+	flat := strings.ReplaceAll(lower, "\n", " ")
 	end := len(s)
 	for _, t := range tails {
-		if i := strings.Index(lower[:end], t); i > 3 {
+		in := lower
+		if t[0] == ' ' {
+			in = flat
+		}
+		if i := strings.Index(in[:end], t); i > 3 {
 			end = i
 		}
 	}

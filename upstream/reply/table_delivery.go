@@ -257,7 +257,7 @@ var recipientRules = []rule{
 			"unbekannt*|empfanger .. unbekannt|no existe|desconocido|utente|sconosciuto|inesistente|nie istnieje|не существует|" +
 			"неизвестн*|не найден*|пользовател*|存在しません|宛先不明|見つかりません|宛先が|宛先の|不存在|无此用户|収件人|" +
 			"收件人"},
-		not: "relaying denied|relay denied|relay access denied|relaying not|rcpthosts|relay not|denies relay|no relay|relaying disallowed|" +
+		not: "relaying denied|relay denied|relay access denied|allow relay*|not relay|dont relay|relaying not|rcpthosts|relay not|denies relay|no relay|relaying disallowed|" +
 			"no relaying|not local host|no gateway|relay .. not|domains in|non accepted|list of"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.1 x.1.6 x.2.1 5.1.10 5.4.1", not: "relay*|temporar*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "5.7.504 5.7.505 5.7.507"},

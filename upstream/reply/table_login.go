@@ -142,7 +142,7 @@ var authRules = []rule{
 	{is: upstream.ClassCredentialsRejected, in: smtp, code: "5 none", say: []string{
 		"credential*|password|passwd|username|user name|login or|login incorrect|パスワード|密码|mot de passe|passwort|contrasena|парол*",
 		"no longer valid|invalid|incorrect|wrong|bad|failed|rejected|not accepted|mismatch*|falsch|違い|正しくありません|错误|неверн*|incorrect*"},
-		not: "relay|recipient*|sender*|change your|attachment|archive|zip|protected|" + spf},
+		not: "relay|recipient*|sender*|originator*|change your|attachment|archive|zip|protected|" + spf},
 	{is: upstream.ClassCredentialsRejected, in: smtp, code: "535", not: "not authenticated|required|mismatch*|match|" + spf},
 	{is: upstream.ClassCredentialsRejected, in: mail | rcpt | data, code: "5 none", say: []string{"auth failed|authentication failed|" +
 		"authentication failure|authorization failed|login failed"}, not: "recipient*|server|" + spf},
