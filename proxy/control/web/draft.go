@@ -185,7 +185,7 @@ var (
 // what no setting may.
 func clean(r *http.Request, name string) (string, bool) {
 	t := strings.TrimSpace(r.PostFormValue(name))
-	return t, len(t) <= maxField && !strings.ContainsFunc(t, unicode.IsControl)
+	return t, len(t) <= maxField && t == upstream.CleanLine(t)
 }
 
 // address reads a mail address, as far as that can be judged here.

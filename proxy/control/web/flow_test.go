@@ -97,6 +97,7 @@ func TestBadFieldsAreNamed(t *testing.T) {
 		{"name", "home", "already"}, {"name", "HOME", "already"},
 		{"address", "x", "does not look like"}, {"smtp_host", "", "is missing"}, {"smtp_port", "66000", "0 to 65535"}, {"pop_port", "x", "0 to 65535"},
 		{"window", "0", "1 to 1440"}, {"username", "a\nb", "no setting can be"}, {"smtp_host", strings.Repeat("x", 600), "no setting can be"},
+		{"smtp_host", "h\u202e", "no setting can be"}, {"username", "\xff", "no setting can be"},
 	} {
 		a := x.ask("POST", setup, typed(c.field, c.value), nil)
 		if a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, c.want) {

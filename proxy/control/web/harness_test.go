@@ -186,7 +186,7 @@ func (f fakeSignIn) Close() error { return nil }
 // site is a page that is being served, and a browser in front of it.
 type site struct {
 	*Server
-	t       *testing.T
+	t       testing.TB
 	world   *world
 	journal *control.Journal
 	dir     string
@@ -194,12 +194,12 @@ type site struct {
 }
 
 // serve starts the page; the browser has no session yet.
-func serve(t *testing.T, w *world) *site {
+func serve(t testing.TB, w *world) *site {
 	t.Helper()
 	return serveIn(t, w, t.TempDir(), "127.0.0.1:0")
 }
 
-func serveIn(t *testing.T, w *world, dir, addr string) *site {
+func serveIn(t testing.TB, w *world, dir, addr string) *site {
 	t.Helper()
 	l, err := Listen(addr)
 	if err != nil {
