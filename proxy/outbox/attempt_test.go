@@ -87,7 +87,7 @@ func TestAttemptIsOneSync(t *testing.T) {
 			t.Errorf("calls: %s", got)
 		}
 		// After the power failed the attempt is known.
-		after, err := openMem(t, m.crash(true), nil)
+		after, err := openMem(t, m.crash(powerOff), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

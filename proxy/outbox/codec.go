@@ -83,7 +83,13 @@ type storedError struct {
 // encode returns the entry as ID.json: indented, as people look at it when
 // something went wrong, and with times in RFC 3339.
 func encode(e Entry) ([]byte, error) {
-	s := stored{
+	data, err := json.MarshalIndent(storedOf(e), "", " ")
+	return append(data, '\n'), err
+}
+
+// storedOf returns what is stored of an entry.
+func storedOf(e Entry) *stored {
+	s := &stored{
 		header: header{
 			Version: stateVersion, ID: e.ID, Account: e.Account, State: e.State, Cause: e.record.cause,
 			QueuedAt: e.QueuedAt, Since: e.record.since, Size: e.Size, Attempts: e.Attempts,
@@ -104,8 +110,7 @@ func encode(e Entry) ([]byte, error) {
 	for _, r := range e.Refused {
 		s.Refused = append(s.Refused, storedRefusal{storedRecipient(r.Recipient), storeErr(r.Err)})
 	}
-	data, err := json.MarshalIndent(s, "", " ")
-	return append(data, '\n'), err
+	return s
 }
 
 // decode reads ID.json. It returns ErrNewerState for what a newer version wrote,
@@ -170,10 +175,15 @@ type attempt struct {
 	Batch       string    `json:"batch"`
 }
 
+// attemptOf returns what recording an attempt stores of an entry.
+func attemptOf(e Entry) attempt {
+	return attempt{e.State, e.Attempts, e.record.step, e.LastAttempt, e.NextAttempt, e.record.batch}
+}
+
 // encodeAttempt returns the line that records the attempt. It begins with the end
 // of the line before, which a crash may have cut short.
 func encodeAttempt(e Entry) ([]byte, error) {
-	line, err := json.Marshal(attempt{e.State, e.Attempts, e.record.step, e.LastAttempt, e.NextAttempt, e.record.batch})
+	line, err := json.Marshal(attemptOf(e))
 	return append(append([]byte{'\n'}, line...), '\n'), err
 }
 

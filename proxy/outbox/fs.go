@@ -18,6 +18,9 @@ type FS interface {
 	Create(name string) (File, error)
 	// Append opens a file for appending and creates it with mode 0600.
 	Append(name string) (File, error)
+	// Change opens a file for reading and for writing in place, and creates it
+	// with mode 0600.
+	Change(name string) (File, error)
 	// Open opens a file for reading; it never follows a symbolic link.
 	Open(name string) (File, error)
 	ReadDir(name string) ([]fs.DirEntry, error)
@@ -33,8 +36,11 @@ type File interface {
 	io.Reader
 	io.ReaderAt
 	io.Writer
+	io.WriterAt
 	io.Closer
 	Sync() error
+	// SyncData makes the content durable, as far as it can without the times.
+	SyncData() error
 	Stat() (fs.FileInfo, error)
 }
 
@@ -54,6 +60,11 @@ func (OS) Append(name string) (File, error) {
 	return file(os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND|noFollow, 0o600))
 }
 
+// Change implements FS.
+func (OS) Change(name string) (File, error) {
+	return file(os.OpenFile(name, os.O_RDWR|os.O_CREATE|noFollow, 0o600))
+}
+
 // Open implements FS.
 func (OS) Open(name string) (File, error) {
 	return file(os.OpenFile(name, os.O_RDONLY|noFollow, 0))
@@ -70,8 +81,14 @@ func file(f *os.File, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return osFile{f}, nil
 }
+
+// osFile is a file of the machine.
+type osFile struct{ *os.File }
+
+// SyncData implements File.
+func (f osFile) SyncData() error { return syncData(f.File) }
 
 // readFile reads a whole file of at most limit octets.
 func readFile(fsys FS, name string, limit int64) ([]byte, error) {

@@ -4,6 +4,7 @@ package outbox
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -37,3 +38,6 @@ func readOnly(err error) bool { return errors.Is(err, syscall.Errno(19)) }
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112))
 }
+
+// unlinked reports that an open file has lost its name, which cannot be here.
+func unlinked(fs.FileInfo) bool { return false }

@@ -4,6 +4,7 @@ package outbox
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -33,4 +34,11 @@ func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 // diskFull reports that there is no room, or none for this user.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// unlinked reports that an open file has lost its name: what is written to it
+// is gone when it is closed.
+func unlinked(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }

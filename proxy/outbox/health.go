@@ -84,5 +84,8 @@ func (s *store) flag(name string, on bool) (err error) {
 	return s.syncs.do(change{act: func() error { return nil }})
 }
 
-// close ends the store's goroutine.
-func (s *store) close() { s.syncs.close() }
+// close ends the use of the journal and the store's goroutines.
+func (s *store) close() {
+	s.journal.close()
+	s.syncs.close()
+}

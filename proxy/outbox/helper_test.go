@@ -265,8 +265,61 @@ type memFS struct {
 
 // memFile is one file's content.
 type memFile struct {
-	data   []byte
-	synced []byte
+	data    []byte
+	synced  []byte
+	pending []memWrite // since the last sync
+}
+
+// memWrite is one write that is not durable yet.
+type memWrite struct {
+	off  int
+	data []byte
+}
+
+// write puts p at an octet of the file.
+func (f *memFile) write(p []byte, off int) {
+	f.data = patch(f.data, p, off)
+	f.pending = append(f.pending, memWrite{off, slices.Clone(p)})
+}
+
+// patch writes p into data at off.
+func patch(data, p []byte, off int) []byte {
+	if n := off + len(p); n > len(data) {
+		data = append(data, make([]byte, n-len(data))...)
+	}
+	copy(data[off:], p)
+	return data
+}
+
+// crashMode is what is left after a crash.
+type crashMode string
+
+const (
+	killed   crashMode = "killed"           // all that was written
+	powerOff crashMode = "power lost"       // what was synced
+	lastOnly crashMode = "last write alone" // and of what was not, each file's last write
+	allHalf  crashMode = "half of each"     // and of each write that was not, the first half of its sectors
+)
+
+var crashModes = []crashMode{killed, powerOff, lastOnly, allHalf}
+
+// left is what a crash leaves of the file.
+func (f *memFile) left(mode crashMode) []byte {
+	data := slices.Clone(f.synced)
+	switch mode {
+	case killed:
+		return slices.Clone(f.data)
+	case lastOnly:
+		if n := len(f.pending); n > 0 {
+			data = patch(data, f.pending[n-1].data, f.pending[n-1].off)
+		}
+	case allHalf:
+		for _, w := range f.pending {
+			half := (w.off+len(w.data)/2)/512*512 - w.off // a sector is written whole or not at all
+			data = patch(data, w.data[:max(half, 0)], w.off)
+		}
+	}
+	return data
 }
 
 func newMemFS() *memFS {
@@ -283,20 +336,17 @@ func (m *memFS) do(op, name string) error {
 	return nil
 }
 
-// crash returns the file system after the process was killed, or after the
-// power was lost.
-func (m *memFS) crash(power bool) *memFS {
+// crash returns the file system after a crash; names are what they were at the
+// last directory sync, unless the process was merely killed.
+func (m *memFS) crash(mode crashMode) *memFS {
 	c := newMemFS()
 	from := m.now
-	if power {
+	if mode != killed {
 		from = m.durable
 	}
 	for name, f := range from {
-		data := f.data
-		if power {
-			data = f.synced
-		}
-		g := &memFile{data: slices.Clone(data), synced: slices.Clone(data)}
+		data := f.left(mode)
+		g := &memFile{data: data, synced: slices.Clone(data)}
 		c.now[name], c.durable[name] = g, g
 	}
 	return c
@@ -322,6 +372,18 @@ func (m *memFS) Append(name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.now[name] == nil {
+		m.now[name] = new(memFile)
+	}
+	return &memHandle{fs: m, f: m.now[name], name: name}, nil
+}
+
+func (m *memFS) Change(name string) (File, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.now[name] == nil {
+		if err := m.do("create", name); err != nil {
+			return nil, err
+		}
 		m.now[name] = new(memFile)
 	}
 	return &memHandle{fs: m, f: m.now[name], name: name}, nil
@@ -400,9 +462,21 @@ func (h *memHandle) Write(p []byte) (int, error) {
 	if err := h.fs.do("write", h.name); err != nil {
 		return 0, err
 	}
-	h.f.data = append(h.f.data, p...)
+	h.f.write(p, len(h.f.data))
 	return len(p), nil
 }
+
+func (h *memHandle) WriteAt(p []byte, off int64) (int, error) {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if err := h.fs.do("write", h.name); err != nil {
+		return 0, err
+	}
+	h.f.write(p, int(off))
+	return len(p), nil
+}
+
+func (h *memHandle) SyncData() error { return h.Sync() }
 
 func (h *memHandle) Sync() error {
 	h.fs.mu.Lock()
@@ -410,7 +484,7 @@ func (h *memHandle) Sync() error {
 	if err := h.fs.do("sync", h.name); err != nil {
 		return err
 	}
-	h.f.synced = slices.Clone(h.f.data)
+	h.f.synced, h.f.pending = slices.Clone(h.f.data), nil
 	return nil
 }
 

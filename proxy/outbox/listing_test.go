@@ -39,7 +39,9 @@ func TestListWhileAnEntryEnds(t *testing.T) {
 			}
 		}
 		fsys.look.Store(&look)
+		r.Pause() // so that it is a file
 		r.keepN(1)
+		r.Resume()
 		synctest.Wait()
 		r.Pause()
 		kept := r.keepN(1)

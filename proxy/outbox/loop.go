@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"slices"
 	"time"
 )
 
@@ -123,4 +124,41 @@ func (o *Outbox) delay(n int) time.Duration {
 func (o *Outbox) plainDelay(n int) time.Duration {
 	retry := o.settings.Load().Retry
 	return retry[min(max(n, 1), len(retry))-1]
+}
+
+// soonest bounds how many entries of a lane may be due for another one to be
+// taken for one that goes at once.
+const soonest = 1000
+
+// goes reports whether a new entry of the account would be sent at once.
+func (x *index) goes(account string, now time.Time) bool {
+	if x.paused || x.closing {
+		return false
+	}
+	l := x.lanes[account]
+	return l == nil || !l.blocked && l.gate <= now.UnixNano() && len(l.ready.items) < soonest
+}
+
+// goesNow is goes for other goroutines.
+func (o *Outbox) goesNow(account string) (goes bool) {
+	o.do(func(x *index) { goes = x.goes(account, o.now()) })
+	return goes
+}
+
+// stay moves entries of the journal that have to wait to files: all of them, or
+// those of lanes that stand still. Those that somebody is busy with end or move
+// by themselves.
+func (o *Outbox) stay(ids []string, all bool) {
+	if !all {
+		o.do(func(x *index) {
+			now := o.now()
+			ids = slices.DeleteFunc(ids, func(id string) bool {
+				it := x.items[id]
+				return it == nil || x.goes(it.lane.account, now)
+			})
+		})
+	}
+	if len(ids) > 0 {
+		_ = o.change(ids, "", func(*Entry) {}) // what fails stays where it is, and is noted
+	}
 }

@@ -65,6 +65,7 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.events = newEvents(o.opts.OnEvent)
 	go o.loop()
+	o.store.journal.tend(o.stay)
 	return o, nil
 }
 
@@ -119,13 +120,18 @@ func (o *Outbox) load() error {
 	default:
 		return err
 	}
+	if o.lock != nil {
+		if err := o.store.openJournal(); err != nil {
+			return err
+		}
+	}
 	headers, err := o.store.scan()
 	if err != nil && !unwritable(err) {
 		return fmt.Errorf("the outbox cannot be read: %w", err)
 	}
 	o.index.last, o.index.awake = o.now(), time.Now()
 	o.index.paused = o.store.exists(pausedName)
-	o.fill(headers)
+	o.fill(append(headers, o.store.journaledHeaders()...))
 	return nil
 }
 
@@ -183,7 +189,9 @@ func (o *Outbox) Close() error {
 	o.do(func(x *index) { x.closing = true }) // no new runners
 	o.cancel()
 	o.work.Wait()
+	o.store.journal.halt()
 	o.store.settleDebts()
+	o.store.moveAll()
 	close(o.stop)
 	<-o.looped
 	o.store.close()
@@ -238,7 +246,8 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 		return "", err
 	}
 	e = o.complete(sp, e, k)
-	if err := o.store.add(ctx, sp, e); err != nil {
+	soon := sp.small() && e.State == Waiting && !k.InFlight && o.goesNow(e.Account)
+	if err := o.store.add(ctx, sp, e, soon); err != nil {
 		sp.giveBack(e.ID)
 		var se *StoreError
 		if errors.As(err, &se) {
@@ -256,7 +265,11 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 			// A live attempt has just found out that nothing gets through.
 			l.failures, l.gate, l.healthy = 1, it.next, false
 		}
+		soon = soon && !x.goes(e.Account, o.now())
 	})
+	if soon { // no longer: the lane stopped while the entry was written
+		o.store.journal.kick()
+	}
 	return e.ID, nil
 }
 

@@ -16,7 +16,7 @@ type mark struct{ wakes, clears int }
 // well, several with shared syncs. If the process ends in between, only the first
 // entry of such a batch that is still there can have been on its way.
 func (o *Outbox) run(l *lane, batch []*item) {
-	size := 1
+	size, stands := 1, false
 	for len(batch) > 0 {
 		entries, number := o.record(l, batch)
 		done := 0
@@ -35,6 +35,7 @@ func (o *Outbox) run(l *lane, batch []*item) {
 				l.running--
 				x.tidy(l)
 				batch = nil
+				stands = !x.goes(l.account, now)
 				return
 			}
 			if !l.healthy {
@@ -42,6 +43,9 @@ func (o *Outbox) run(l *lane, batch []*item) {
 			}
 			batch = l.pop(size)
 		})
+	}
+	if stands {
+		o.store.journal.kick()
 	}
 }
 

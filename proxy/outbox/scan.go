@@ -16,6 +16,11 @@ import (
 // as they are there, and reports it. Nothing is deleted; a link is moved, not
 // what it points to.
 func (s *store) setAside(id string, cause error) Problem {
+	if s.journal.lost(id) {
+		p := Problem{Time: s.now(), ID: id, Err: cause, Sentence: damagedJournal}
+		s.report(p)
+		return p
+	}
 	folder := filepath.Join(s.dir, unreadable)
 	err := s.fs.Mkdir(folder)
 	for _, name := range []string{s.state(id), s.message(id)} {

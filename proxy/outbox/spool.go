@@ -214,6 +214,23 @@ func (sp *Spool) giveBack(id string) {
 	}
 }
 
+// small reports whether the content is in memory.
+func (sp *Spool) small() bool {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	return sp.file == nil && sp.state != spoolDiscarded
+}
+
+// appendTo appends the content to b; ok is false when it is not in memory.
+func (sp *Spool) appendTo(b []byte) (_ []byte, ok bool) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if sp.file != nil || sp.state == spoolDiscarded {
+		return b, false
+	}
+	return append(b, sp.memory...), true
+}
+
 // Size implements upstream.Body.
 func (sp *Spool) Size() (n int64, complete bool) {
 	sp.mu.Lock()

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type store struct {
 	now     func() time.Time
 	buffers buffers
 	syncs   *dirSync
+	journal *journal
 	slots   chan struct{} // bounds the files written at once in bulk
 
 	mu    sync.Mutex
@@ -40,6 +42,8 @@ type store struct {
 func newStore(dir string, fsys FS, now func() time.Time) *store {
 	s := &store{dir: dir, fs: fsys, now: now, slots: make(chan struct{}, 32), owed: make(map[string]Entry)}
 	s.syncs = newDirSync(func() error { return fsys.SyncDir(dir) })
+	s.journal = newJournal(fsys, dir)
+	s.journal.tender.aside = s.setAsideJournal
 	return s
 }
 
@@ -66,16 +70,52 @@ func (s *store) message(id string) string { return filepath.Join(s.dir, id+".eml
 // state is the path of an entry's state file.
 func (s *store) state(id string) string { return filepath.Join(s.dir, id+".json") }
 
-// add makes the spool's content the entry e, in this order: the content, the
-// state under its temporary name and the directory with both names are synced,
-// side by side, then the state gets its name, then the directory is synced again. When it fails, what it made
-// is removed; a file that the spool made stays the spool's.
-func (s *store) add(ctx context.Context, sp *Spool, e Entry) (err error) {
+// add makes the spool's content the entry e and returns when that is durable.
+// soon says that it will be sent at once: then it goes to the journal, if it fits.
+// When add fails, nothing of the entry is left.
+func (s *store) add(ctx context.Context, sp *Spool, e Entry, soon bool) (err error) {
 	defer func() { s.note(err) }()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if soon {
+		if done, err := s.journal.add(e, sp); done || err != nil {
+			return err
+		}
+	}
 	content, own, err := s.content(sp, e.ID)
 	if err != nil {
 		return err
 	}
+	return s.commit(ctx, e, content, own)
+}
+
+// move puts an entry of the journal into files, with the state e.
+func (s *store) move(ctx context.Context, e Entry) (err error) {
+	defer func() { s.note(err) }()
+	message, err := s.journal.content(e.ID)
+	if err != nil {
+		return err
+	}
+	s.journal.filing(e.ID)
+	s.fs.Remove(s.state(e.ID)) // of an earlier try
+	f, err := s.create(e.ID, bytes.NewReader(message), int64(len(message)))
+	if err == nil {
+		err = s.commit(ctx, e, f, true)
+	}
+	if err == nil {
+		// A journal that does not take that is given up, and removed when nothing
+		// in it is alive; after a crash before that the files rule.
+		s.note(s.journal.gone(e.ID, true))
+	}
+	return err
+}
+
+// commit makes the entry e of its message file, in this order: the content, the
+// state under its temporary name and the directory with both names are synced,
+// side by side, then the state gets its name, then the directory is synced again. When it fails, what it made
+// is removed; a file that the spool made (own is false) stays the spool's.
+func (s *store) commit(ctx context.Context, e Entry, content File, own bool) (err error) {
 	tmp, committed := "", false
 	var names ticket // when both files had their names
 	defer func() {
@@ -137,22 +177,36 @@ func (s *store) content(sp *Spool, id string) (f File, own bool, err error) {
 	if mine {
 		return file, false, nil
 	}
-	f, err = s.fs.Create(s.message(id))
-	if err != nil {
-		return nil, false, storeError("create", err)
-	}
 	r, err := sp.Open()
-	if err == nil {
-		_, err = io.CopyBuffer(onlyWriter{f}, r, make([]byte, max(1, min(size, 32<<10))))
-		r.Close()
+	if err != nil {
+		return nil, false, storeError("write", err)
 	}
+	defer r.Close()
+	f, err = s.create(id, r, size)
+	return f, true, err
+}
+
+// create writes a message file. On failure it leaves nothing behind.
+func (s *store) create(id string, r io.Reader, size int64) (File, error) {
+	f, err := s.fs.Create(s.message(id))
+	if errors.Is(err, fs.ErrExist) { // left by a failure, or a crash, before it was committed
+		s.fs.Remove(s.message(id))
+		f, err = s.fs.Create(s.message(id))
+	}
+	if err != nil {
+		return nil, storeError("create", err)
+	}
+	_, err = io.CopyBuffer(onlyWriter{f}, plainReader{r}, make([]byte, max(1, min(size, 32<<10))))
 	if err != nil {
 		f.Close()
 		s.fs.Remove(s.message(id))
-		return nil, false, storeError("write", err)
+		return nil, storeError("write", err)
 	}
-	return f, true, nil
+	return f, nil
 }
+
+// plainReader hides what else a reader can do, so that it is read piece by piece.
+type plainReader struct{ io.Reader }
 
 // onlyWriter hides what else a file can do, so that every write passes the FS.
 type onlyWriter struct{ io.Writer }
@@ -184,6 +238,9 @@ func (s *store) writeState(e Entry) (File, error) {
 // update replaces the state of an entry durably. When it fails, the old state
 // stands, or (after a failed directory sync) either of the two.
 func (s *store) update(e Entry) (err error) {
+	if s.journal.has(e.ID) {
+		return s.updateJournaled(e)
+	}
 	defer func() { s.note(err) }()
 	f, err := s.writeState(e)
 	if err != nil {
@@ -210,6 +267,19 @@ func (s *store) update(e Entry) (err error) {
 	}})
 }
 
+// updateJournaled is update for an entry of the journal: it has to wait, so it is
+// moved to files. When these cannot be made, the journal takes the new state.
+func (s *store) updateJournaled(e Entry) error {
+	err := s.move(context.Background(), e)
+	if err != nil && s.journal.has(e.ID) {
+		err = s.journal.update(e)
+	}
+	if err == nil {
+		s.paid(e.ID)
+	}
+	return err
+}
+
 // attempt records durably what is new in an entry that is about to be attempted.
 // When it fails, the old state stands, or the new one if the sync failed.
 func (s *store) attempt(e Entry) (err error) {
@@ -233,9 +303,30 @@ func (s *store) attempt(e Entry) (err error) {
 	return firstError(err, storeError("close", f.Close()))
 }
 
-// attemptAll is attempt for several entries.
+// attemptAll is attempt for several entries; those in the journal share one sync.
 func (s *store) attemptAll(entries []Entry) (errs []error) {
-	return s.each(len(entries), nil, func(i int) error { return s.attempt(entries[i]) })
+	var journaled []Entry
+	for _, e := range entries {
+		if s.journal.has(e.ID) {
+			journaled = append(journaled, e)
+		}
+	}
+	if len(journaled) == 0 {
+		return s.each(len(entries), nil, func(i int) error { return s.attempt(entries[i]) })
+	}
+	failed := s.journal.attempt(journaled)
+	if failed == nil {
+		s.note(nil)
+	}
+	return s.each(len(entries), nil, func(i int) error {
+		switch e := entries[i]; {
+		case !s.journal.has(e.ID):
+			return s.attempt(e)
+		case failed != nil:
+			return s.updateJournaled(e) // out of a journal that takes no more
+		}
+		return nil
+	})
 }
 
 // updateAll is update for several entries, whose syncs are shared; those with an
@@ -248,7 +339,7 @@ func (s *store) updateAll(entries []Entry, skip []error) (errs []error) {
 func (s *store) removeAll(entries []Entry, skip []error) (errs []error) {
 	errs = s.each(len(entries), skip, func(i int) error { return s.remove(entries[i].ID) })
 	// A failure is noted elsewhere: for this process the entries are gone.
-	s.note(s.syncs.do(change{act: func() error { return nil }}))
+	s.note(firstError(s.journal.settle(), s.syncs.do(change{act: func() error { return nil }})))
 	return errs
 }
 
@@ -288,6 +379,14 @@ func (s *store) each(n int, skip []error, fn func(i int) error) (errs []error) {
 // missed. It returns when the entry is gone for this process; the directory sync
 // that makes it so for good follows.
 func (s *store) remove(id string) (err error) {
+	if filed := s.journal.filed(id); s.journal.has(id) {
+		err := s.journal.gone(id, false)
+		s.paid(id)
+		if !filed {
+			s.note(err)
+			return nil // gone it is, and a journal that did not take that will go as well
+		}
+	}
 	defer func() { s.note(err) }()
 	if err := s.fs.Remove(s.state(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeError("remove", err)
@@ -301,6 +400,12 @@ func (s *store) remove(id string) (err error) {
 
 // load reads one entry from the disk; the index may know better (overlay). An error that is ErrNotExist says that it is gone.
 func (s *store) load(id string) (Entry, error) {
+	if e, ok := s.journal.get(id); ok {
+		if owed, ok := s.owes(id); ok {
+			return owed, nil
+		}
+		return e, nil
+	}
 	data, err := readFile(s.fs, s.state(id), maxStateFile)
 	if err != nil {
 		return Entry{}, err
@@ -314,6 +419,12 @@ func (s *store) load(id string) (Entry, error) {
 // body returns the message of an entry, after a look at its length: a message
 // that was cut short must not be sent.
 func (s *store) body(e Entry) (upstream.Body, error) {
+	if s.journal.has(e.ID) {
+		if _, err := s.journal.content(e.ID); err != nil {
+			return nil, err
+		}
+		return &journalBody{j: s.journal, id: e.ID, size: e.Size}, nil
+	}
 	f, err := s.fs.Open(s.message(e.ID))
 	if err != nil {
 		return nil, err
