@@ -323,9 +323,10 @@ func show(s string) string {
 	return strconv.Quote(upstream.CleanLine(s))
 }
 
-// hasControl reports control characters and line ends, Unicode's among them.
+// hasControl reports control characters, line ends, Unicode's among them, and
+// what turns the direction of the text around it.
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029'
+		return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 	})
 }

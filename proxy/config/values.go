@@ -219,7 +219,7 @@ func parseName(s string) (string, error) {
 	switch {
 	case len(s) > 64:
 		return "", errors.New("it is longer than 64 octets")
-	case strings.ContainsFunc(s, bad) || strings.HasPrefix(s, "-"):
+	case strings.ContainsFunc(s, bad) || strings.HasPrefix(s, "-") || strings.Trim(s, ".") == "":
 		return "", errors.New("write a name of letters, digits and any of . _ - @ +")
 	}
 	return s, nil
