@@ -93,7 +93,7 @@ func (d *DeviceSignIn) Wait(ctx context.Context) error {
 	for {
 		t, err := d.client.conf.DeviceAccessToken(d.o.withClient(ctx), d.answer)
 		if err == nil {
-			return d.o.accept(ctx, d.account, d.o.token(t, d.o.now()))
+			return d.o.accept(ctx, d.account, t, d.o.now())
 		}
 		if code, _ := errorCode(err); code != "" {
 			return signInError(err)

@@ -103,15 +103,22 @@ func (o *OAuth) refresh(ctx context.Context, a upstream.Account, refresh string)
 	if err != nil {
 		return Token{}, refreshError(a.Name, err)
 	}
-	t := o.token(got, issued)
+	t, err := o.token(got, issued)
+	if err != nil {
+		return Token{}, err
+	}
 	if t.Refresh == "" {
 		t.Refresh = refresh
 	}
 	return t, nil
 }
 
-// token converts the library's token to wall clock times.
-func (o *OAuth) token(got *oauth2.Token, issued time.Time) Token {
+// token converts the library's token to wall clock times. One that could neither
+// be stored nor sent as it is (RFC 6749 appendix A.12 and A.17) is no answer.
+func (o *OAuth) token(got *oauth2.Token, issued time.Time) (Token, error) {
+	if !bearerToken(got.AccessToken) || got.RefreshToken != "" && !bearerToken(got.RefreshToken) {
+		return Token{}, endpointError(errors.New("no usable token"))
+	}
 	t := Token{Access: got.AccessToken, Refresh: got.RefreshToken, Issued: issued}
 	switch {
 	case got.ExpiresIn > 0:
@@ -119,7 +126,7 @@ func (o *OAuth) token(got *oauth2.Token, issued time.Time) Token {
 	case !got.Expiry.IsZero():
 		t.Expiry = got.Expiry.Round(0) // from a form-encoded answer
 	}
-	return t
+	return t, nil
 }
 
 // errorCode returns the OAuth error code of a definite answer (RFC 6749 section

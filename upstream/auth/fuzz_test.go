@@ -50,6 +50,8 @@ func addAnswers(f *testing.F) {
 		}
 	}
 	f.Add(uint16(0), "application/x-www-form-urlencoded", "access_token=a&refresh_token=r&expires_in=99999999999")
+	f.Add(uint16(0), "application/x-www-form-urlencoded", "access_token=0%ff0")
+	f.Add(uint16(0), "application/x-www-form-urlencoded", "access_token=a&refresh_token=r%00")
 	f.Add(uint16(1), "text/plain; charset=x", "error=login_required")
 	f.Add(uint16(0), "\xff/;", "access_token=%00&error=%0a")
 }

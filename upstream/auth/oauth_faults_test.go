@@ -77,6 +77,8 @@ func TestTemporary(t *testing.T) {
 		{"HTML instead of JSON", answer(200, "text/html", "<h1>Welcome ECHO</h1>"), upstream.ClassServerBroken},
 		{"text instead of JSON", answer(200, "text/plain", "ECHO"), upstream.ClassServerBroken},
 		{"a form that makes no sense", answer(200, "text/plain", "%zz ECHO"), upstream.ClassServerBroken},
+		{"a token that cannot be stored as it is", answer(200, "application/x-www-form-urlencoded", "access_token=a%ff&refresh_token=r"), upstream.ClassServerBroken},
+		{"a token that cannot be sent as it is", answer(200, "application/json", `{"access_token":"a","refresh_token":"r\u0000"}`), upstream.ClassServerBroken},
 		{"JSON without a token", answer(200, "application/json", `{"x":"ECHO"}`), upstream.ClassServerBroken},
 		{"half an answer", answer(200, "application/json", `{"access_token":"ECHO`), upstream.ClassServerBroken},
 		{"an endless answer", answer(200, "application/json", `{"x":"`+strings.Repeat("ECHO", maxAnswer)+`"}`), upstream.ClassServerBroken},

@@ -155,7 +155,7 @@ func (s *SignIn) finish(code, refusal string) error {
 	if err != nil {
 		return signInError(err)
 	}
-	return s.o.accept(s.ctx, s.account, s.o.token(got, issued))
+	return s.o.accept(s.ctx, s.account, got, issued)
 }
 
 // signInError types a failed exchange of a code: the code is spent, so that a
@@ -169,7 +169,11 @@ func signInError(err error) error {
 }
 
 // accept stores a new grant in place of whatever was there.
-func (o *OAuth) accept(ctx context.Context, a upstream.Account, t Token) error {
+func (o *OAuth) accept(ctx context.Context, a upstream.Account, got *oauth2.Token, issued time.Time) error {
+	t, err := o.token(got, issued)
+	if err != nil {
+		return err
+	}
 	unlock, err := o.lock(ctx, a.Name)
 	if err != nil {
 		return err
