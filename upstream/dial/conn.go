@@ -106,9 +106,9 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.link.setLimits(&t, 
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.link.setLimits(nil, &t) }
 
 // SetStep sets how long each single Read or Write may take from now on; 0 means
-// 30 seconds. It does not touch those under way.
+// 30 seconds, less that a step is not bounded. It does not touch those under way.
 func (c *Conn) SetStep(timeout time.Duration) {
-	if timeout <= 0 {
+	if timeout == 0 {
 		timeout = defaultTimeout
 	}
 	c.link.setStep(timeout)
@@ -116,19 +116,23 @@ func (c *Conn) SetStep(timeout time.Duration) {
 
 // Use binds the connection to ctx until done is called: when ctx ends, Reads and
 // Writes under way return and later ones fail, for good. Nested uses are not
-// allowed; done must be called before the next Use. It may be called twice.
+// allowed; done must be called before the next Use. It may be called twice, by
+// one goroutine.
 func (c *Conn) Use(ctx context.Context) (done func()) {
-	finished := make(chan struct{})
+	var ending sync.WaitGroup
+	ending.Add(1)
 	stop := context.AfterFunc(ctx, func() {
-		defer close(finished)
+		defer ending.Done()
 		c.broken.Store(true)
 		c.link.interrupt(context.Cause(ctx))
 	})
-	return sync.OnceFunc(func() {
-		if !stop() {
-			<-finished
+	stopped := false
+	return func() {
+		stopped = stopped || stop()
+		if !stopped {
+			ending.Wait()
 		}
-	})
+	}
 }
 
 // StartTLS shakes hands after a positive reply to STARTTLS or STLS. pending is
@@ -168,15 +172,21 @@ func (c *Conn) Target() Target { return c.target }
 // TLS itself sets as deadlines is ignored.
 type link struct {
 	net.Conn
-	mu         sync.Mutex
-	step       time.Duration
-	readLimit  time.Time // zero: none
-	writeLimit time.Time
-	ended      error // the context of Use has ended
+	mu    sync.Mutex
+	step  time.Duration // less than 0: none
+	read  limit
+	write limit
+	ended error // the context of Use has ended
+}
+
+// limit is the bound of one direction; the zero time is none.
+type limit struct {
+	set   time.Time // by Set*Deadline
+	armed time.Time // the deadline that the connection has
 }
 
 func (l *link) Read(b []byte) (int, error) {
-	if err := l.arm(l.Conn.SetReadDeadline, &l.readLimit); err != nil {
+	if err := l.arm(l.Conn.SetReadDeadline, &l.read); err != nil {
 		return 0, err
 	}
 	n, err := l.Conn.Read(b)
@@ -184,7 +194,7 @@ func (l *link) Read(b []byte) (int, error) {
 }
 
 func (l *link) Write(b []byte) (int, error) {
-	if err := l.arm(l.Conn.SetWriteDeadline, &l.writeLimit); err != nil {
+	if err := l.arm(l.Conn.SetWriteDeadline, &l.write); err != nil {
 		return 0, err
 	}
 	n, err := l.Conn.Write(b)
@@ -192,17 +202,24 @@ func (l *link) Write(b []byte) (int, error) {
 }
 
 // arm sets the deadline of one operation: the step's timeout or the limit,
-// whichever comes first.
-func (l *link) arm(set func(time.Time) error, limit *time.Time) error {
+// whichever comes first. One that is in force is left alone: to set a deadline is
+// work for the runtime's timers.
+func (l *link) arm(set func(time.Time) error, m *limit) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
 		return l.ended
 	}
-	at := time.Now().Add(l.step)
-	if !limit.IsZero() && limit.Before(at) {
-		at = *limit
+	at := m.set
+	if l.step >= 0 {
+		if end := time.Now().Add(l.step); at.IsZero() || end.Before(at) {
+			at = end
+		}
 	}
+	if at.Equal(m.armed) {
+		return nil
+	}
+	m.armed = at
 	// Only a connection that is closed cannot be armed, and the operation itself
 	// tells best by which side.
 	if err := set(at); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
@@ -245,13 +262,13 @@ func (l *link) setLimits(read, write *time.Time) error {
 		return l.ended
 	}
 	if read != nil {
-		l.readLimit = *read
+		l.read = limit{*read, *read}
 		if err := l.Conn.SetReadDeadline(*read); err != nil {
 			return err
 		}
 	}
 	if write != nil {
-		l.writeLimit = *write
+		l.write = limit{*write, *write}
 		return l.Conn.SetWriteDeadline(*write)
 	}
 	return nil

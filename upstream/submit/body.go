@@ -104,17 +104,23 @@ func (s *stuffer) write(p []byte) error {
 // errHalted ends the sending of a body that the server has already refused.
 var errHalted = errors.New("the rest of the body is not needed")
 
-// source is an open body. A goroutine of its own reads it, one block when it is
-// asked for one, so that a server that hangs up or refuses is heard while the
-// app is slow.
+// source is an open body. One that still grows is read by a goroutine of its
+// own, one block when it is asked for one, so that a server that hangs up or
+// refuses is heard while the app is slow.
 type source struct {
 	x      *exchange
 	r      io.ReadCloser
+	b      blocks
+	grows  *growing // nil when the body is all there
+	isLast bool     // the block given out last ended the body
+}
+
+// growing is what a source and its goroutine share.
+type growing struct {
 	want   chan bool
 	got    chan block
 	closed chan struct{}
 	stop   func() bool
-	last   bool // the block given out last ended the body
 }
 
 type block struct {
@@ -123,9 +129,10 @@ type block struct {
 	err  error
 }
 
-// open opens the body; close it. The reader is closed when ctx ends too, which
-// unblocks it.
+// open opens the body; close it. The reader of one that grows is closed when ctx
+// ends too, which unblocks it.
 func (x *exchange) open(ctx context.Context) (*source, bool) {
+	_, complete := x.body.Size()
 	r, err := x.body.Open()
 	if err != nil {
 		x.bodyFault(err)
@@ -134,29 +141,42 @@ func (x *exchange) open(ctx context.Context) (*source, bool) {
 	if x.c.buf == nil {
 		x.c.buf = make([]byte, bufferSize)
 	}
-	s := &source{
-		x: x, r: r, want: make(chan bool, 1), got: make(chan block, 1), closed: make(chan struct{}),
-		stop: context.AfterFunc(ctx, func() { r.Close() }),
-	}
-	b := &blocks{r: r, buf: x.c.buf}
-	go func() {
-		defer close(s.closed)
-		for full := range s.want {
-			p, err := b.next(full)
-			s.got <- block{p, b.end == io.EOF && !b.held, err}
+	s := &source{x: x, r: r, b: blocks{r: r, buf: x.c.buf}}
+	if !complete {
+		g := &growing{
+			want: make(chan bool, 1), got: make(chan block, 1), closed: make(chan struct{}),
+			stop: context.AfterFunc(ctx, func() { r.Close() }),
 		}
-	}()
+		s.grows = g
+		go func() {
+			defer close(g.closed)
+			for full := range g.want {
+				g.got <- s.read(full)
+			}
+		}()
+	}
 	return s, true
+}
+
+// read reads the next block.
+func (s *source) read(full bool) block {
+	p, err := s.b.next(full)
+	return block{p, s.b.end == io.EOF && !s.b.held, err}
 }
 
 // next returns the next block, as blocks.next does, or errHalted.
 func (s *source) next(full bool) ([]byte, error) {
-	s.want <- full
+	if s.grows == nil {
+		b := s.read(full)
+		s.isLast = b.last
+		return b.p, b.err
+	}
+	s.grows.want <- full
 	for {
 		s.x.c.ask()
 		select {
-		case b := <-s.got:
-			s.last = b.last
+		case b := <-s.grows.got:
+			s.isLast = b.last
 			return b.p, b.err
 		case a := <-s.x.c.got:
 			s.x.handle(a)
@@ -168,10 +188,12 @@ func (s *source) next(full bool) ([]byte, error) {
 }
 
 func (s *source) close() {
-	s.stop()
 	s.r.Close()
-	close(s.want)
-	<-s.closed
+	if g := s.grows; g != nil {
+		g.stop()
+		close(g.want)
+		<-g.closed
+	}
 }
 
 // bodyFault notes why the body cannot be sent.
@@ -291,7 +313,7 @@ func (x *exchange) growingChunk(ctx context.Context, b *source) bool {
 		x.bodyFault(err) // nothing half is on the line: it stays clean
 		return false
 	}
-	last := b.last
+	last := b.isLast
 	x.chunk(len(p), last)
 	if !x.send(last, func() error {
 		c.bw.Write(p)

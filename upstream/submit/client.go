@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"melon/upstream"
@@ -42,9 +43,9 @@ const bufferSize = 32 << 10
 // keepBuffers is how long an idle conversation keeps its buffers.
 const keepBuffers = 2 * time.Second
 
-// noDeadline is the step given to the connection: time is kept here, as a read
+// noStep is the step given to the connection, none: time is kept here, as a read
 // is under way during all of an upload and while the connection is idle.
-const noDeadline = 30 * 24 * time.Hour
+const noStep = -1
 
 // Client is one conversation. One goroutine uses it at a time. Close must be
 // called.
@@ -57,10 +58,12 @@ type Client struct {
 	buf  []byte        // for blocks of a body; likewise
 
 	// One reply is read at a time, by the reader's goroutine, when asked for.
-	want  chan struct{}
-	got   chan answer
-	ended chan struct{}
-	asked bool
+	// Between two of them br is the user's.
+	want   chan struct{}
+	got    chan answer
+	ended  chan struct{}
+	asked  bool
+	timers timers
 
 	pending []step    // commands that have left and are not answered
 	dirty   bool      // a transaction is open at the server: RSET comes first
@@ -88,7 +91,8 @@ func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 		conn: conn, o: o, br: bufio.NewReader(conn),
 		want: make(chan struct{}, 1), got: make(chan answer, 1), ended: make(chan struct{}),
 	}
-	conn.SetStep(noDeadline)
+	conn.SetStep(noStep)
+	c.timers.init(conn)
 	go c.reader(c.want)
 	defer conn.Use(ctx)()
 	c.pending = append(c.pending, step{phase: upstream.PhaseConnect})
@@ -104,6 +108,21 @@ func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Idle has the connection watched: Quiet knows from then on without waiting.
+func (c *Client) Idle() { c.ask() }
+
+// Quiet reports whether the server has said nothing since the last transaction,
+// as far as is known without waiting; if it has, the conversation is over.
+func (c *Client) Quiet() bool {
+	select {
+	case a := <-c.got:
+		c.take(a)
+		return false
+	default:
+		return c.Usable()
+	}
 }
 
 // reader reads one reply each time it is asked for one, until an error.
@@ -124,6 +143,20 @@ func (c *Client) ask() {
 		c.asked = true
 		c.want <- struct{}{}
 	}
+}
+
+// atHand returns the next reply if all of it has been read from the connection
+// already, as it came together with the one before.
+func (c *Client) atHand() (a answer, ok bool) {
+	if c.asked || c.botched || c.br.Buffered() == 0 {
+		return a, false
+	}
+	buf, _ := c.br.Peek(c.br.Buffered())
+	if !wholeReply(buf) {
+		return a, false
+	}
+	r, err := lineReader{c.br}.readReply()
+	return answer{r, err}, true
 }
 
 // Close ends the conversation at once and waits for its goroutine.
@@ -160,6 +193,13 @@ func (c *Client) LocalIP() netip.Addr { return addrOf(c.conn.LocalAddr()) }
 // Pipelining reports whether commands are sent without waiting for replies.
 func (c *Client) Pipelining() bool { return c.caps.Pipelining && !c.o.Lockstep }
 
+// InOneFlight reports whether a message to a single recipient may leave with its
+// envelope at the moment, if that takes the server to have been heard within the
+// time given: see TransactOptions.OneFlight.
+func (c *Client) InOneFlight(within time.Duration) bool {
+	return c.chunking() && c.Pipelining() && time.Since(c.heard) < within
+}
+
 func (c *Client) chunking() bool { return c.caps.Chunking && !c.o.NoChunking }
 
 func (c *Client) timeout(p upstream.Phase) time.Duration {
@@ -186,18 +226,9 @@ func (c *Client) bounded(p upstream.Phase, write func() error) error {
 	if len(c.pending) > 0 {
 		c.ask() // a server that waits for its reply to be read must not wait for long
 	}
-	expired := false
-	done := make(chan struct{})
-	timer := time.AfterFunc(c.timeout(p), func() {
-		defer close(done)
-		expired = true
-		c.conn.Close()
-	})
+	c.timers.bound(c.timeout(p))
 	err := write()
-	if !timer.Stop() {
-		<-done
-	}
-	if err != nil {
+	if expired := !c.timers.unbound(); err != nil {
 		c.botched = true
 		if expired {
 			c.expired = true
@@ -227,7 +258,7 @@ func (c *Client) take(a answer) (step, error) {
 		return step{}, errReply // nobody asked
 	}
 	s := c.pending[0]
-	c.pending = c.pending[1:]
+	c.pending = slices.Delete(c.pending, 0, 1) // in place: it is filled for each message
 	c.heard = time.Now()
 	if a.raw.code == 421 {
 		// RFC 5321 section 3.8: the server closes the connection.
@@ -246,8 +277,8 @@ func (c *Client) take(a answer) (step, error) {
 func (c *Client) await(ctx context.Context) (raw, error) {
 	phase := c.pending[0].phase
 	c.ask()
-	timer := time.NewTimer(c.timeout(phase))
-	defer timer.Stop()
+	expire := c.timers.within(c.timeout(phase))
+	defer c.timers.stop()
 	select {
 	case a := <-c.got:
 		if _, err := c.take(a); err != nil {
@@ -260,7 +291,7 @@ func (c *Client) await(ctx context.Context) (raw, error) {
 			return raw{}, c.broken(phase, errReply)
 		}
 		return a.raw, nil
-	case <-timer.C:
+	case <-expire:
 		c.botched = true
 		return raw{}, c.broken(phase, errTimeout)
 	case <-ctx.Done():
@@ -367,7 +398,7 @@ func (c *Client) shakeHands(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c.conn.SetStep(limit)
-	defer c.conn.SetStep(noDeadline)
+	defer c.conn.SetStep(noStep)
 	return c.conn.StartTLS(ctx, c.br.Buffered())
 }
 

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"strings"
 
@@ -64,6 +65,21 @@ func (l lineReader) readReply() (raw, error) {
 		r.trail = string(b)
 	}
 	return r, nil
+}
+
+// wholeReply reports whether b begins with a whole reply, or with something that
+// can be seen to be none.
+func wholeReply(b []byte) bool {
+	for {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			return false
+		}
+		if end < 4 || b[3] != '-' {
+			return true
+		}
+		b = b[end+1:]
+	}
 }
 
 // readLine reads one line without its end. A lone LF ends a line too: what a

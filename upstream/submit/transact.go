@@ -194,7 +194,7 @@ func (x *exchange) message(ctx context.Context) {
 	case x.stage != stageEnvelope:
 	case x.needsUTF8(ctx):
 	case c.chunking():
-		if idle || x.rcpts == 1 && c.Pipelining() && time.Since(c.heard) < x.o.OneFlight {
+		if idle || x.rcpts == 1 && c.InOneFlight(x.o.OneFlight) {
 			x.sendChunks(ctx)
 		}
 	case idle || c.Pipelining():
@@ -211,6 +211,10 @@ func (x *exchange) none() bool {
 // wait waits for a reply, for more to send, for the time-out or for ctx.
 func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
 	c := x.c
+	if a, ok := c.atHand(); ok {
+		x.handle(a)
+		return
+	}
 	c.ask()
 	var expire <-chan time.Time
 	if len(c.pending) > 0 {
@@ -222,9 +226,8 @@ func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
 			d = min(d, cancelGrace)
 			more = nil
 		}
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		expire = timer.C
+		expire = c.timers.within(d)
+		defer c.timers.stop()
 	}
 	select {
 	case a := <-c.got:
