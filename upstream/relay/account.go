@@ -15,8 +15,13 @@ import (
 	"melon/upstream/dial"
 )
 
-// maxWarm bounds how many idle connections are kept for one account.
-const maxWarm = 4
+const (
+	// maxWarm is how many idle connections of one account are kept for long.
+	maxWarm = 4
+	// maxIdle bounds those that are kept at all: the ones beyond maxWarm for a
+	// moment, so that many apps that send at once find one each time.
+	maxIdle = 64
+)
 
 // account is what the relay knows about one account with certain settings.
 type account struct {
@@ -31,6 +36,7 @@ type account struct {
 	pin     *dial.Pin
 	proven  bool
 	warm    []*line // the most recently used last
+	minding bool    // mind is running
 	win     *window
 	running int
 	gate    gate
@@ -154,29 +160,33 @@ func (a *account) takeWarm(key string, after int64) *line {
 	}
 }
 
-// park keeps a connection for the next message, for a while.
+// park keeps a connection for the next message, for a while. In a series of
+// messages that comes at once: nobody is set to watch it before it has rested.
 func (a *account) park(l *line) {
 	if !l.client.Usable() || l.key != a.r.networkKey() {
 		l.close()
 		return
 	}
-	ctx, cancel := context.WithTimeout(a.r.awakeContext(), keepWarm)
-	l.parked, l.wake, l.reused = make(chan error, 1), cancel, true
+	l.client.Idle()
+	l.reused, l.watched = true, false
 	a.mu.Lock()
+	l.until = time.Now().Add(keepWarm)
+	if len(a.warm) >= maxWarm {
+		l.until = time.Now().Add(keepSpare)
+	}
 	a.warm = append(a.warm, l)
 	a.wakeLocked()
 	var old *line
-	if len(a.warm) > maxWarm {
+	if len(a.warm) > maxIdle {
 		old, a.warm = a.warm[0], a.warm[1:]
 	}
+	if !a.minding {
+		a.minding = a.r.goIfOpen(a.mind)
+	}
+	closed := !a.minding
 	a.mu.Unlock()
-	if !a.r.goIfOpen(func() { a.keep(ctx, l) }) {
-		cancel()
-		if a.forget(l) {
-			l.close()
-		} else {
-			l.parked <- net.ErrClosed // for whoever took it
-		}
+	if closed {
+		a.dropWarm()
 	}
 	if old != nil && !a.r.goIfOpen(func() {
 		if old.take() {
@@ -184,6 +194,59 @@ func (a *account) park(l *line) {
 		}
 	}) {
 		old.drop()
+	}
+}
+
+// mind sets somebody to watch each parked line that has rested, until none is
+// left without.
+func (a *account) mind() {
+	timer := time.NewTimer(restFirst)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			if !a.watchRested() {
+				return
+			}
+			timer.Reset(restFirst)
+		case <-a.r.ctx.Done():
+			a.dropWarm()
+			return
+		}
+	}
+}
+
+// watchRested is a round of mind. It reports whether there is to be another.
+func (a *account) watchRested() bool {
+	awake := a.r.awakeContext()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.minding = false
+	for _, l := range a.warm {
+		switch {
+		case l.watched:
+		case time.Since(l.client.Heard()) < restFirst:
+			a.minding = true
+		default:
+			ctx, cancel := context.WithDeadline(awake, l.until)
+			l.parked, l.wake = make(chan error, 1), cancel
+			if l.watched = a.r.goIfOpen(func() { a.keep(ctx, l) }); !l.watched {
+				cancel()
+				a.minding = true // to see the end
+			}
+		}
+	}
+	return a.minding
+}
+
+// dropWarm closes the warm connections.
+func (a *account) dropWarm() {
+	a.mu.Lock()
+	lines := a.warm
+	a.warm, a.minding = nil, false
+	a.mu.Unlock()
+	for _, l := range lines {
+		l.drop()
 	}
 }
 
@@ -221,5 +284,11 @@ func (a *account) forget(l *line) bool {
 func (a *account) begin() { a.mu.Lock(); a.running++; a.mu.Unlock() }
 func (a *account) end()   { a.mu.Lock(); a.running--; a.mu.Unlock() }
 
-// keepWarm is how long an idle connection is kept.
-const keepWarm = 2 * time.Minute
+const (
+	// keepWarm is how long an idle connection is kept.
+	keepWarm = 2 * time.Minute
+	// keepSpare is how long one is kept beyond maxWarm.
+	keepSpare = 2 * time.Second
+	// restFirst is how long one rests before somebody watches it.
+	restFirst = 500 * time.Millisecond
+)

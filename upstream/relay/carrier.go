@@ -134,7 +134,7 @@ func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
 	if l.reused && l.idle >= oneFlight {
 		o.FirstReply = deadAfter
 	}
-	f := &feed{t: c.t, c: c}
+	f := c.newFeed(l.client.InOneFlight(oneFlight))
 	out := l.client.Transact(ctx, c.envelope(), f, o)
 	if out.Err == nil {
 		l.sent++

@@ -37,25 +37,34 @@ type line struct {
 
 	counted bool // close gives its slot back
 
-	parked chan error         // what Watch found
-	wake   context.CancelFunc // ends Watch
+	until   time.Time          // when a parked line is ended
+	watched bool               // somebody watches it; account.mu guards it
+	parked  chan error         // what Watch found
+	wake    context.CancelFunc // ends Watch
 }
 
-// take ends the watch over a parked line and reports whether the line is still
-// good. The caller has taken it out of the pool.
+// take ends the watch over a parked line, if there is one, and reports whether
+// the line is still good. The caller has taken it out of the pool.
 func (l *line) take() bool {
-	l.wake()
-	if err := <-l.parked; err != nil {
-		l.close()
-		return false
+	good := false
+	if l.watched {
+		l.wake()
+		good = <-l.parked == nil
+	} else {
+		good = l.client.Quiet()
 	}
-	return true
+	if !good {
+		l.close()
+	}
+	return good
 }
 
 // drop closes a line that was taken out of the pool.
 func (l *line) drop() {
-	l.wake()
-	<-l.parked
+	if l.watched {
+		l.wake()
+		<-l.parked
+	}
 	l.close()
 }
 

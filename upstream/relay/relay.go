@@ -55,7 +55,8 @@ type Relay struct {
 	stop  context.CancelFunc
 	wg    sync.WaitGroup // every goroutine of the package
 	// tick orders POP logins and connections: it counts both.
-	tick atomic.Int64
+	tick   atomic.Int64
+	holder holder
 
 	mu       sync.Mutex
 	closed   bool
@@ -108,6 +109,7 @@ func (r *Relay) Close() error {
 	r.mu.Unlock()
 	r.stop()
 	r.wg.Wait()
+	r.holder.stop()
 	return nil
 }
 

@@ -24,7 +24,8 @@ type Transaction struct {
 	rcpts     []*Verdict
 	body      upstream.Body
 	cancelled bool
-	more      chan struct{}    // closed and replaced when there is more to send
+	more      chan struct{} // closed and replaced when there is more to send
+	together  together
 	readers   map[*reader]bool // open readers of the body, which Cancel closes
 	res       upstream.Result  // whole when done is closed
 }
@@ -74,7 +75,9 @@ func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict {
 		return v
 	}
 	t.rcpts = append(t.rcpts, v)
-	t.wakeLocked()
+	if !t.holdLocked() {
+		t.wakeLocked()
+	}
 	return v
 }
 
@@ -221,6 +224,15 @@ func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
 	close(t.done)
 }
 
+// newFeed returns the feed of the next attempt, in which the envelope may wait for
+// the message if together is set.
+func (c *carrier) newFeed(together bool) *feed {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	c.t.together.possible = together
+	return &feed{t: c.t, c: c}
+}
+
 // feed is one attempt's view of the transaction: a submit.Feed. A recipient that
 // was refused for good in an earlier attempt, and told so, is not in it: what an
 // app was told stands.
@@ -236,6 +248,9 @@ func (f *feed) Next(n int) submit.Supply {
 	t := f.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.holdLocked() {
+		return submit.Supply{More: t.more}
+	}
 	for ; f.seen < len(t.rcpts); f.seen++ {
 		if t.rcpts[f.seen].refusal() == nil {
 			f.at = append(f.at, f.seen)
