@@ -41,22 +41,54 @@ var crlf = []byte("\r\n")
 // the writer below or of onHeader.
 func (c *canonicalizer) Write(p []byte) (int, error) {
 	n := len(p)
-	if !c.inHeader {
-		first, lines := cleanLines(p, c.column == 0 && !c.cr)
-		if len(lines) > 0 {
-			if err := c.slowly(first); err != nil {
-				return 0, err
-			}
-			if _, err := c.w.Write(lines); err != nil {
-				return 0, err
-			}
-			p = p[len(first)+len(lines):]
+	first, lines := cleanLines(p, c.column == 0 && !c.cr)
+	if len(lines) > 0 {
+		if err := c.slowly(first); err != nil {
+			return 0, err
 		}
+		if err := c.clean(lines); err != nil {
+			return 0, err
+		}
+		p = p[len(first)+len(lines):]
 	}
 	if err := c.slowly(p); err != nil {
 		return 0, err
 	}
 	return n, nil
+}
+
+// clean takes whole lines that are as they have to be.
+func (c *canonicalizer) clean(lines []byte) error {
+	if c.inHeader {
+		header, rest, ends := cutHeader(lines)
+		if err := c.text(header); err != nil {
+			return err
+		}
+		if !ends {
+			return nil
+		}
+		if err := c.endHeader(); err != nil || len(rest) == 0 {
+			return err
+		}
+		lines = rest
+	}
+	_, err := c.w.Write(lines)
+	return err
+}
+
+// cutHeader returns the lines up to the first empty one, that included, and
+// those behind it.
+func cutHeader(lines []byte) (header, rest []byte, ends bool) {
+	end := 0
+	switch i := bytes.Index(lines, []byte("\r\n\r\n")); {
+	case bytes.HasPrefix(lines, crlf):
+		end = 2
+	case i >= 0:
+		end = i + 4
+	default:
+		return lines, nil, false
+	}
+	return lines[:end], lines[end:], true
 }
 
 // cleanLines returns the whole lines of p that are as they have to be, almost
@@ -147,6 +179,9 @@ func (c *canonicalizer) text(p []byte) error {
 		return nil
 	}
 	if c.inHeader && len(c.header) < maxHeader {
+		if c.header == nil {
+			c.header = make([]byte, 0, max(len(p), 512))
+		}
 		c.header = append(c.header, p[:min(len(p), maxHeader-len(c.header))]...)
 	}
 	_, err := c.w.Write(p)

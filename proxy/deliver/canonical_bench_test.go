@@ -57,3 +57,9 @@ func FuzzCanonicalPieces(f *testing.F) {
 		}
 	})
 }
+
+// onlyWriter and onlyReader keep io.CopyBuffer to its buffer.
+type (
+	onlyWriter struct{ io.Writer }
+	onlyReader struct{ io.Reader }
+)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -263,9 +262,3 @@ func newTrace() string { return rand.Text()[:16] }
 
 // copyBuffers hold what is on its way from the app into a spool.
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-
-// onlyWriter and onlyReader keep io.CopyBuffer to its buffer.
-type (
-	onlyWriter struct{ io.Writer }
-	onlyReader struct{ io.Reader }
-)

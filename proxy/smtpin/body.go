@@ -65,6 +65,10 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Prompt reports whether there is more at hand: the next Read does not wait for
+// the app, except for the end of a line that begins with a dot.
+func (b *body) Prompt() bool { return b.c.in.Buffered() > 0 }
+
 // read is Read without the limit.
 func (b *body) read(p []byte) (int, error) {
 	if b.chunked {
