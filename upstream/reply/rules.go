@@ -51,8 +51,8 @@ package reply
 func allRules() []rule {
 	var all []rule
 	for _, part := range [][]rule{
-		popRules, unlockRules, accountRules, authRules, limitRules, addressRules,
-		messageRules, senderRules, recipientRules, relayRules, protocolRules, meaningRules, codeRules,
+		popRules, unlockRules, shortRules, accountRules, authRules, limitRules, addressRules,
+		messageRules, senderRules, recipientRules, relayRules, plainRules, protocolRules, meaningRules, codeRules,
 	} {
 		all = append(all, part...)
 	}

@@ -2,10 +2,23 @@ package reply
 
 import "melon/upstream"
 
+// shortRules are the abbreviations of servers that say little else: those of
+// Coremail (163.com, 126.com) and of AOL and Yahoo, by what their lists say.
+var shortRules = []rule{
+	{is: upstream.ClassRateLimited, in: smtp, say: []string{"hl rep|hl icc|hl ifc|hl ifq|hl itc|mi dmc|mi sfq|mi stc|mi cel|mi ccl|rp qrc|rp trc|" +
+		"rp cel|rp ccl|dyn t1|dyn t2|ts01|ts02|ts03"}},
+	{is: upstream.ClassTooManyRecipients, in: smtp, say: []string{"rp rcl|rp drc"}},
+	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{"hl ihu|hl ipb|hl mep|dt rbl|wm bli|rtr bb|rtr du|rtr rd|rtr sc|rtr bl|con b1|rly bl"}},
+	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"mi spb|mi imf|mi spf|mi dma|dt sum|wm blu"}},
+	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{"dt spm|rtr ch|rly ch|rly bd|hvu b1|hvu b2"}},
+	{is: upstream.ClassRelayDeniedIP, in: smtp, say: []string{"rp frl"}},
+	{is: upstream.ClassSyntaxOrProtocol, in: smtp, say: []string{"mi nhd"}},
+}
+
 // limitRules: too many at once. The same goes later.
 var limitRules = []rule{
 	{is: upstream.ClassTooManyRecipients, in: tx, say: []string{
-		"too many recipients|too many rcpt*|too many receivers|number of recipients|recipients limit|rcpt limit|recipient limit .. exceed*|" +
+		"too many recipients|too much recipient*|too many rcpt*|too many receivers|number of recipients|recipients limit|rcpt limit|recipient limit .. exceed*|" +
 			"allow rcpt numbers|recipients belong|has more recipients|more recipients than|recipients per message|maximum recipients|" +
 			"separate transaction|one recipient at a time|max* .. recipients|recipients .. exceed*|zu viele empfanger|zu viele empfaenger|trop de destinataires|demasiados destinatarios|" +
 			"слишком много получател*|宛先が多|宛先数|受信者数|受信者が多|収件人过多|收件人过多|宛先の上限"},
@@ -95,6 +108,7 @@ var addressRules = []rule{
 		not: "$box|relay*|sender|auth*|list|list access|banned sender|banned recipient"},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"dns|hostname|resolve|rdns"}, not: "helo|ehlo|recipient*|timeout"},
 	{is: upstream.ClassOther, in: connect | mail | rcpt, say: []string{"mx only|remote server returned|wrong .. region"}},
+	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"sent spam|sends spam|sending spam|spamming|spammer*|junk|abuse|unsolicited|malware"}},
 	{is: upstream.ClassOther, in: connect, say: []string{"no smtp service|license|does not accept mail|not accept mail"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: connect, say: []string{"synchroni*|too soon|too early|pipelin*|protocol violation|protocol error|before .. greeting"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: connect | ehlo, say: []string{"helo|ehlo"}, code: "5 none"},
@@ -120,18 +134,19 @@ var messageRules = []rule{
 	// The recipient's server failed the checks of its own certificate or keys.
 	{is: upstream.ClassOther, in: tx, code: "5", say: []string{"dane|tlsa|dnssec|mta sts"}},
 	{is: upstream.ClassTemporaryLocalProblem, in: tx, code: "4", say: []string{"dane|tlsa|dnssec|mta sts"}},
+	{is: upstream.ClassOther, in: tx, code: "5", say: []string{"body type|body types|8bitmime|binarymime|transfer encoding|content type", "not supported|unsupported|not support|cannot"}},
 	{is: upstream.ClassOther, in: tx, code: "5 none", say: []string{"config error|configuration error|misconfigur*|system config|local configuration"}},
 	{is: upstream.ClassOther, in: tx, say: []string{"points back|hop count|" +
 		"too many hops|hops|recursion|recursive forward*|loop|looping|loops back|utf addresses|routing loop|mail loop|smtputf8|message partial|received headers"}},
 	{is: upstream.ClassSyntaxOrProtocol, in: body, say: []string{
-		"boundary|required header|header .. missing|but got header|only one from|only one .. header|malformed mime|" +
+		"boundary|crlf|required header|header .. missing|but got header|only one from|only one .. header|malformed mime|" +
 			"not rfc|see rfc|rfc .. compliant|missing .. header|missing a valid|missing required|having no from|messageid|duplicate header|" +
 			"multiple .. headers|multiple addresses in from|bare lf|bare linefeed*|bare newline*|lone cr|maximum allowed line length|" +
 			"linefeed*|line feed*|not comply|comply with|non compliant|not compliant|line too long|lines too long|header not terminated"}},
 
 	// The sender's domain failed its checks: the sender's rules know it.
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{spf}, not: "signing|milter|greylist*|virus*|score"},
-	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"required authentication level|authentication checks|authentication information|designate* .. permitted sender|" +
+	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"unauthenticated email|unauthenticated mail|unauthenticated message*|required authentication level|authentication checks|authentication information|designate* .. permitted sender|" +
 		"domain authentication|sender is unauthenticated|unauthenticated sender"}},
 
 	{is: upstream.ClassTemporaryLocalProblem, in: body, say: []string{"internal error|internal server error|internal problem"}},
@@ -153,11 +168,12 @@ var messageRules = []rule{
 
 // senderRules: this sender may not send here.
 var senderRules = []rule{
-	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"invalid format|address format|wrong format|already established|already given|already issued|yet given|nested mail|mail already|restricted characters|illegal characters|invalid characters|" +
+	{is: upstream.ClassSyntaxOrProtocol, in: tx, say: []string{"numeric domain|domain literal|address literal|invalid format|address format|wrong format|already established|already given|already issued|yet given|nested mail|mail already|restricted characters|illegal characters|invalid characters|" +
 		"illegal character|invalid character|characters in address|multiple from|valid rfc|unqualified|fully qualified|must contain a domain|syntax|malformed|domain name required|" +
 		"bad address|unbalanced|fqdn|valid address is required"},
 		not: "domain not found|mx|does not exist|user unknown|dns"},
 	{is: upstream.ClassSyntaxOrProtocol, in: data, code: "503", not: "auth*|relay*"},
+	{is: upstream.ClassSyntaxOrProtocol, in: mail, code: "503", not: "auth*|relay*|pop*|log*|from|$from|user*|domain*|ip"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", enh: "x.1.3"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "501", enh: "x.1.1"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", say: []string{"address|recipient|mailbox"},
@@ -228,7 +244,7 @@ var recipientRules = []rule{
 		"no longer accepts|user reject|invalid recipient address|configuration"},
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556 512"},
 
-	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|service is unavailable|" +
+	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|mailbox .. unavailable|service is unavailable|" +
 		"service unavailable|temporarily unavailable|mailbox busy|mailbox locked|temporar*|deferred|mailbox temporarily"}, not: "user unknown|" +
 		"relay*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{
@@ -271,7 +287,7 @@ var relayRules = []rule{
 			"local domains only|non accepted|outsiders|our network|our customers|outside domains|handle mail for|handle email for|" +
 			"forbidden by your ip|server use forbidden|use forbidden|delivery is not allowed|domain is not allowed|domain not allowed|" +
 			"user not local|~addr not local|outside of your|outside your|outside the domain|partner connector|ретрансляц*|пересылк*|中継|転送は許可|このネットワーク|転送できません|转发|中继|" +
-			"smtp of your|server of your provider|your providers|your own provider|your isps smtp|host* .. not authorized|" +
+			"through this machine|through this server|through this host|via this server|via this host|thru this|smtp of your|server of your provider|your providers|your own provider|your isps smtp|host* .. not authorized|" +
 			"weiterleitung|from your location|your location|from your network|this network|open relay|non local"},
 		not: "temporary lookup|lookup failure|bypassing"},
 	{is: upstream.ClassRelayDeniedIP, in: smtp, enh: "5.7.64 5.7.54 5.7.367"},

@@ -105,9 +105,9 @@ var authRules = []rule{
 	// Before the words: the order of commands.
 	{is: upstream.ClassSyntaxOrProtocol, in: auth, say: []string{"helo|ehlo|already auth*|already specified|already logged|" +
 		"cancel*|abort*|base64|decode|decoding|malformed|invalid challenge|line too long|line is too long|syntax|during a mail|mail transaction|" +
-		"no argument*|argument* required|invalid response"},
+		"no argument*|argument*|argument* required|invalid response"},
 		not: "fail*|incorrect|bad sequence .. auth"},
-	{is: upstream.ClassSyntaxOrProtocol, in: starttls, say: []string{"protocol violation|pipelin*|pipeline|not allowed after"}},
+	{is: upstream.ClassSyntaxOrProtocol, in: starttls, say: []string{"already|protocol violation|pipelin*|pipeline|not allowed after"}},
 	{is: upstream.ClassRelayDeniedIP, in: auth, code: "5", say: []string{"unauthorized ip|ip .. not allowed|ip .. not authorized|" +
 		"ip address .. not|ip .. denied|ip .. restricted"}},
 	{is: upstream.ClassRateLimited, in: auth, code: "4", say: []string{"too many|too much|concurrent|rate|limit*|frequency|" +
@@ -141,7 +141,7 @@ var authRules = []rule{
 	// Refused credentials that are told only later.
 	{is: upstream.ClassCredentialsRejected, in: smtp, code: "5 none", say: []string{
 		"credential*|password|passwd|username|user name|login or|login incorrect|パスワード|密码|mot de passe|passwort|contrasena|парол*",
-		"no longer valid|invalid|incorrect|wrong|bad|failed|rejected|not accepted|mismatch*|falsch|違い|正しくありません|错误|неверн*|incorrect*"},
+		"no longer valid|revoked|expired|invalid|incorrect|wrong|bad|failed|rejected|not accepted|mismatch*|falsch|違い|正しくありません|错误|неверн*|incorrect*"},
 		not: "relay|recipient*|sender*|originator*|change your|attachment|archive|zip|protected|" + spf},
 	{is: upstream.ClassCredentialsRejected, in: smtp, code: "535", not: "not authenticated|required|mismatch*|match|" + spf},
 	{is: upstream.ClassCredentialsRejected, in: mail | rcpt | data, code: "5 none", say: []string{"auth failed|authentication failed|" +
@@ -165,7 +165,7 @@ var authRules = []rule{
 			"anmeldung erforderlich|nicht authentifiziert|nicht angemeldet|non authentifie|требуется авторизац*|требуется аутентификац*|" +
 			"необходима авторизац*|не авторизован*|身份验证|身份认证|需要认证|未认证|登录后|auth* .. local fail|relay check local|" +
 			"relayed thru this|authenticate* .. or|authenticate* to"},
-		not: "same|must be the same|equal|match*|conform|" + spf + "|level|policy|gmail requires|sender is unauthenticated|" +
+		not: "unauthenticated email|unauthenticated mail|same|must be the same|equal|match*|conform|" + spf + "|level|policy|gmail requires|sender is unauthenticated|" +
 			"user is not|mechanism|invalid credentials|owned"},
 	{is: upstream.ClassAuthRequired, in: smtp, say: []string{"認証|ログイン", "必要|されていません|してください|行って|行われて|" +
 		"設定|未認証|お願い|要求|していません|されていない|していない"}, not: "送信ドメイン認証|一致|異な"},

@@ -2,17 +2,22 @@ package reply
 
 import "melon/upstream"
 
+// plainRules read by kind of trouble what no rule above knows the phrase of;
+// they stand before a 4yz code is taken for the server's own trouble.
+var plainRules = []rule{
+	{is: upstream.ClassTooManyRecipients, in: tx, say: []string{"recipients|rcpts|receivers|addressees", "too many|exceed*|limit*|max*|more than|over"},
+		not: "size|hour|day|mailbox*|storage|quota"},
+	{is: upstream.ClassMessageTooLarge, in: mail | body, say: []string{"size|large|larger|big|bigger|octets|bytes|kb|mb|mbytes|kbytes",
+		"exceed*|limit*|max*|over|too|than|allowed"}, not: "mailbox*|quota|storage"},
+	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{"$space .. $full|$full .. $space|$neg .. space"}, not: "system|size|queue|organization"},
+}
+
 // meaningRules read what no rule above knows the phrase of by who or what is
 // refused, and how, in any words (words.go) and order. Phase and code say which
 // of the parties a bare word most likely means.
 var meaningRules = []rule{
 	{is: upstream.ClassAuthRequired, in: connect | mail | rcpt | data, code: "5 none", say: []string{"$must .. $auth|$auth .. $must"},
 		not: "$from|policy|level|receiving|" + spf},
-	{is: upstream.ClassTooManyRecipients, in: tx, say: []string{"recipients|rcpts|receivers|addressees", "too many|exceed*|limit*|max*|more than|over"},
-		not: "size|hour|day"},
-	{is: upstream.ClassMessageTooLarge, in: mail | body, say: []string{"size|large|larger|big|bigger|octets|bytes|kb|mb|mbytes|kbytes",
-		"exceed*|limit*|max*|over|too|than|allowed"}, not: "mailbox*|quota|storage"},
-	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{"$space .. $full|$full .. $space|$neg .. space"}, not: "system|size"},
 	{is: upstream.ClassRateLimited, in: smtp, say: []string{"excessive|too many|too much|limit*", "$neg|exceed*|reached|excessive|too"},
 		not: "size|recipient*|hop*|loop*|large|recurs*|errors|headers|line*|charac*"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt | data, code: "5 none", say: []string{"$from .. $refuse|$refuse .. $from|$from .. $gone|" +

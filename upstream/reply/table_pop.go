@@ -10,7 +10,7 @@ var popRules = []rule{
 	{is: upstream.ClassPOPMailboxInUse, in: pop, say: []string{"err in use"}},
 	{is: upstream.ClassPOPLoginDelay, in: pop, say: []string{"err login delay"}},
 	{is: upstream.ClassOther, in: pop, say: []string{"command not valid|unknown command|invalid command|command unknown|" +
-		"protocol error|bad command|bad commands|syntax|invalid argument*|too many arguments|line too long|line is too long|missing argument*|command too long|" +
+		"protocol error|bad command|bad commands|syntax|invalid argument*|too many arguments|arguments|too many errors|line too long|line is too long|missing argument*|command too long|" +
 		"unrecognized command|not valid in this state|wrong state|command not supported|command issued|already given|already authenticated|" +
 		"not specified|no username|no user given|missing user*|missing password|no password|who you are|already know|sequence"}},
 
@@ -29,7 +29,7 @@ var popRules = []rule{
 			"授权码|独立密码"},
 		not: "not supported|unsupported"},
 
-	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"inconsistent|corrupt*|damaged|database locked|database is locked|temporar* auth* fail*|session lock"}},
+	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"unavailable|inconsistent|corrupt*|damaged|database locked|database is locked|temporar* auth* fail*|session lock"}},
 	{is: upstream.ClassPOPLoginDelay, in: popAuth, say: []string{
 		"login delay|minimum .. delay|login interval|bandwidth limits|command or bandwidth|login allowed only|allowed only every|" +
 			"too often|too frequent*|frequency|frequently|login limit|minimum time between|wait .. between|wait .. minutes|" +
@@ -62,7 +62,7 @@ var popRules = []rule{
 		"too many invalid|not accepted", "password|passwd|logon|login|user name|username|credential*|permission|auth"},
 		not: "temporar*|sys temp|try again later|database"},
 	{is: upstream.ClassPOPTemporary, in: pop, say: []string{
-		"sys temp|temporar*|try again in|try later|later|busy|too many|connection is closed|overload*|unavailable|not available|internal|system error|system problem|" +
+		"unable to update|unable to connect|unable to read|unable to create|sys temp|temporar*|try again in|try later|later|busy|too many|connection is closed|overload*|unavailable|not available|internal|system error|system problem|" +
 			"server error|out of memory|could not be opened|cannot be opened|unable to open|cannot open|cant open|cannot access|" +
 			"unable to access|couldnt|could not|could not open|many connections|too many connections|maximum number of connections|" +
 			"connection limit|maintenance|繁忙|稍后|稍候|cannot connect|connection refused|shutting|quota|disk|i o error|" +
