@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -184,7 +185,8 @@ func FuzzRedirect(f *testing.F) {
 			t.Errorf("pages %q", pages)
 		}
 		q, _ := url.ParseQuery(query)
-		expected := method == "GET" && path == "/" && (host == "127.0.0.1:"+port || host == "localhost:"+port || host == "[::1]:"+port) && q.Get("state") == state
+		name, at, err := net.SplitHostPort(host)
+		expected := err == nil && method == "GET" && path == "/" && loopback(name) && at == port && q.Get("state") == state
 		select {
 		case <-s.done:
 			if s.err != nil {
