@@ -9,15 +9,15 @@ import (
 // Capabilities is what the server offers in its reply to EHLO (RFC 5321
 // section 4.1.1.1). The zero value is a server that only knows HELO.
 type Capabilities struct {
-	Extended     bool // EHLO was understood
-	Pipelining   bool // RFC 2920
-	Chunking     bool // RFC 3030
-	EightBitMIME bool // RFC 6152
-	SMTPUTF8     bool // RFC 6531
-	DSN          bool // RFC 3461
-	StartTLS     bool // RFC 3207
-	Size         bool // RFC 1870
-	MaxSize      int64
+	Extended     bool     // EHLO was understood
+	Pipelining   bool     // RFC 2920
+	Chunking     bool     // RFC 3030
+	EightBitMIME bool     // RFC 6152
+	SMTPUTF8     bool     // RFC 6531
+	DSN          bool     // RFC 3461
+	StartTLS     bool     // RFC 3207
+	Size         bool     // RFC 1870
+	MaxSize      int64    // octets, 0 when not told
 	Auth         []string // mechanisms as offered, in upper case; nil when AUTH is not (RFC 4954)
 	Hello        string   // the text of the reply's first line: often names the client's public address
 }
@@ -55,7 +55,8 @@ func parseCapabilities(lines []string) Capabilities {
 		case "SIZE":
 			c.Size = true
 			if len(args) > 0 {
-				c.MaxSize, _ = strconv.ParseInt(args[0], 10, 64)
+				n, _ := strconv.ParseInt(args[0], 10, 64) // one beyond it is as good as none
+				c.MaxSize = max(n, 0)
 			}
 		case "AUTH":
 			for _, m := range args {
