@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -138,6 +137,3 @@ See it work with:  melon demo
 	}
 	fmt.Fprintln(c.stderr, "ready")
 }
-
-// readUpTo reads at most n octets.
-func readUpTo(r io.Reader, n int64) ([]byte, error) { return io.ReadAll(io.LimitReader(r, n)) }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,9 +16,7 @@ import (
 	"melon/proxy/control/web"
 	"melon/proxy/smtpin"
 	"melon/upstream"
-	"melon/upstream/dial"
 	"melon/upstream/discover"
-	"melon/upstream/trace"
 )
 
 // webPage is the web page of a daemon, and what is remembered for it.
@@ -28,7 +25,6 @@ type webPage struct {
 	problem  string      // why there is none although there should be
 	traces   *web.Traces // nil: control.web is off
 	progress progress
-	dialer   *dial.Dialer // the relay's; tests of accounts use it too
 }
 
 // prepareWeb is called before the parts that the page looks at start.
@@ -49,7 +45,7 @@ func (d *daemon) startWeb(cfg *config.Config, autostart web.Autostart) {
 		setup := webSetup{d}
 		d.web.server, err = web.Serve(l, web.Parts{
 			Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal, Config: d.config.Config,
-			Finder: setup, Tester: setup, Keeper: setup, SignIns: webSignIns{d}, Doctor: webDoctor{d},
+			Finder: setup, Tester: setup, Keeper: setup, SignIns: setup, Doctor: setup,
 			Autostart: autostart, Traces: d.web.traces, Hint: providerHint,
 		}, web.Options{
 			API:      control.Handler(control.Options{Daemon: d, Outbox: d.outboxAPI(), Journal: d.journal}),
@@ -126,26 +122,6 @@ func (d *daemon) OpenLink(page string) (string, error) {
 		return "", fmt.Errorf("%w: %s", control.ErrConflict, d.web.problem)
 	}
 	return "", fmt.Errorf("%w: the web page is switched off (control.web)", control.ErrConflict)
-}
-
-// traceUpstream remembers a line of a conversation with a provider.
-func (d *daemon) traceUpstream(t dial.Target, l trace.Line) {
-	if d.web.traces == nil {
-		return
-	}
-	kind := "SMTP"
-	if t.Protocol == trace.POP3 {
-		kind = "POP3"
-	}
-	peer := strings.TrimSpace(t.Account + " · " + kind + " · " + t.Server.Addr())
-	d.web.traces.Add(strconv.FormatUint(t.Conn, 10), peer, t.Account, web.Line{Client: l.Client, Text: l.Text})
-}
-
-// traceApp remembers a line of a conversation with an app.
-func (d *daemon) traceApp(conn string, l trace.Line) {
-	if d.web.traces != nil {
-		d.web.traces.Add("app-"+conn, "app · "+conn, "", web.Line{Client: l.Client, Text: l.Text})
-	}
 }
 
 // progress knows how much has left of the messages that the outbox is sending.

@@ -17,13 +17,13 @@ import (
 	"melon/upstream/doctor"
 )
 
-// webSetup finds, tests and keeps accounts for the web page, by the same means as
-// the account commands.
+// webSetup finds, tests, keeps and examines accounts for the web page, by the same
+// means as the commands.
 type webSetup struct{ d *daemon }
 
 // setup returns the means, in the visitor's language.
 func (s webSetup) setup(lang string) *setup.Setup {
-	return setup.New(setup.Parts{Paths: s.d.paths, Lang: lang, Secrets: s.d.secrets, Dialer: s.d.web.dialer})
+	return setup.New(setup.Parts{Paths: s.d.paths, Lang: lang, Secrets: s.d.secrets, Dialer: s.d.dialer})
 }
 
 // form is a person who has filled one in: all answers are in it.
@@ -141,11 +141,8 @@ func (s webSetup) SetDefault(_ context.Context, name string) error {
 	return plain(s.d.Reload())
 }
 
-// webSignIns begins sign-ins for the web page.
-type webSignIns struct{ d *daemon }
-
 // Begin implements web.SignIns.
-func (s webSignIns) Begin(ctx context.Context, account string, device bool, lang string) (web.SignIn, error) {
+func (s webSetup) Begin(ctx context.Context, account string, device bool, lang string) (web.SignIn, error) {
 	a, ok := s.d.config.Config().Account(account)
 	if !ok {
 		return nil, fmt.Errorf("%w: there is no account %s", control.ErrNotFound, account)
@@ -173,22 +170,19 @@ type deviceSignIn struct{ *auth.DeviceSignIn }
 func (s deviceSignIn) Where() (url, code string) { return s.VerificationURI, s.UserCode }
 func (s deviceSignIn) Close() error              { return nil }
 
-// webDoctor examines accounts for the web page.
-type webDoctor struct{ d *daemon }
-
 // Diagnose implements web.Doctor.
-func (w webDoctor) Diagnose(ctx context.Context, account, lang string, step func(web.Step)) (web.Diagnosis, error) {
+func (s webSetup) Diagnose(ctx context.Context, account, lang string, step func(web.Step)) (web.Diagnosis, error) {
 	var a upstream.Account
 	if account != "" {
 		var ok bool
-		if a, ok = w.d.config.Config().Account(account); !ok {
+		if a, ok = s.d.config.Config().Account(account); !ok {
 			return web.Diagnosis{}, fmt.Errorf("%w: there is no account %s", control.ErrNotFound, account)
 		}
 	}
-	o := webSetup{w.d}.setup(lang).Examination(a, w.d.secrets, w.d.tokens)
+	o := s.setup(lang).Examination(a, s.d.secrets, s.d.tokens)
 	o.Force = false // a refused password is not tried over and over
-	o.Known, _ = remembered(w.d.paths.State, a)
-	if st := w.d.relay.Status(a.Name); a.Name != "" && string(st.State) == "attention" {
+	o.Known, _ = remembered(s.d.paths.State, a)
+	if st := s.d.relay.Status(a.Name); a.Name != "" && string(st.State) == "attention" {
 		o.Attention = st.LastError
 	}
 	o.Progress = func(c doctor.Check) { step(webStep(c)) }
