@@ -327,7 +327,7 @@ func (o *Outbox) change(ids []string, t EventType, fn func(*Entry)) error {
 	}
 	o.do(func(x *index) {
 		for i, it := range items {
-			x.overlay(it, &entries[i])
+			it.overlay(&entries[i])
 			if fn != nil {
 				fn(&entries[i])
 				entries[i].record.batch = ""

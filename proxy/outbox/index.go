@@ -145,7 +145,7 @@ func (x *index) set(it *item, e Entry) {
 }
 
 // overlay writes what the index knows into an entry read from the disk.
-func (x *index) overlay(it *item, e *Entry) {
+func (it *item) overlay(e *Entry) {
 	e.State, e.record.cause = stateNames[it.state], causeNames[it.cause]
 	e.record.maybe = e.record.maybe || it.state == unconfirmed // since a crash, perhaps
 	e.Attempts, e.record.step = int(it.attempts), int(it.step)
@@ -157,7 +157,7 @@ func (x *index) overlay(it *item, e *Entry) {
 
 // show is overlay as people see it: with the lane's state.
 func (x *index) show(it *item, e *Entry) {
-	x.overlay(it, e)
+	it.overlay(e)
 	l := it.lane
 	switch {
 	case !it.scheduled():

@@ -48,6 +48,7 @@ type journaled struct {
 	sum     uint32 // of the message
 	message []byte // nil: to be read back
 	since   time.Time
+	primed  bool // its first attempt is on the disk already
 	looked  bool // it was found to be here for long, and stays
 	filed   bool // files were begun for it
 }
@@ -60,11 +61,12 @@ func newJournal(fsys FS, dir string) *journal {
 	return j
 }
 
-// add makes the spool's content the entry e and returns when that is durable.
-// done is false when the entry has to go into files instead: it is too large, or
-// there is no room.
-func (j *journal) add(e Entry, sp *Spool) (done bool, err error) {
-	b, err := addedFrame(e)
+// add makes the spool's content the entry e and returns when that is durable. On
+// the disk it is as recorded, which may already be its first attempt. done is
+// false when the entry has to go into files instead: it is too large, or there is
+// no room.
+func (j *journal) add(e, recorded Entry, sp *Spool) (done bool, err error) {
+	b, err := addedFrame(recorded)
 	if err != nil {
 		return false, storeError("encode", err)
 	}
@@ -73,7 +75,7 @@ func (j *journal) add(e Entry, sp *Spool) (done bool, err error) {
 	if !small || len(b) > maxFrame {
 		return false, nil
 	}
-	k := &journaled{entry: e, since: time.Now(), sum: castagnoli(0, b[head:])}
+	k := &journaled{entry: e, primed: recorded.State == Sending, since: time.Now(), sum: castagnoli(0, b[head:])}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.off || j.damaged || j.file.err != nil {
@@ -177,11 +179,16 @@ func (j *journal) content(id string) ([]byte, error) {
 }
 
 // attempt records durably that entries are about to be attempted, with one write
-// and one sync.
+// and one sync; none for first attempts that are recorded already.
 func (j *journal) attempt(entries []Entry) error {
-	frames := make([]sealed, 0, len(entries))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var frames []sealed
 	n := 0
 	for _, e := range entries {
+		if k := j.live[e.ID]; k == nil || k.primed && e.Attempts == 1 {
+			continue
+		}
 		payload, err := json.Marshal(attemptOf(e))
 		if err != nil {
 			return storeError("encode", err)
@@ -189,14 +196,14 @@ func (j *journal) attempt(entries []Entry) error {
 		frames = append(frames, sealed{frameAttempt, e.ID, append(beginFrame(len(payload)), payload...)})
 		n += frameHeader + len(payload)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.record(int64(n), frames...); err != nil {
-		return err
+	if n > 0 {
+		if err := j.record(int64(n), frames...); err != nil {
+			return err
+		}
 	}
 	for _, e := range entries {
 		if k := j.live[e.ID]; k != nil {
-			k.entry = e
+			k.entry, k.primed = e, false
 		}
 	}
 	return nil

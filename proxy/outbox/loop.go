@@ -90,11 +90,12 @@ func (l *lane) promote(now time.Time) {
 
 // pop takes up to n of the due entries out of the lane, oldest first, for a
 // runner that will record the attempts.
-func (l *lane) pop(n int) []*item {
-	batch := make([]*item, min(n, len(l.ready.items)))
+func (l *lane) pop(n int) []picked {
+	batch := make([]picked, min(n, len(l.ready.items)))
 	for i := range batch {
-		batch[i] = l.ready.pop()
-		batch[i].busy = true
+		it := l.ready.pop()
+		it.busy = true
+		batch[i] = picked{it, *it, l.failures}
 	}
 	return batch
 }
@@ -130,19 +131,24 @@ func (o *Outbox) plainDelay(n int) time.Duration {
 // taken for one that goes at once.
 const soonest = 1000
 
-// goes reports whether a new entry of the account would be sent at once.
-func (x *index) goes(account string, now time.Time) bool {
+// goes reports whether a new entry of the account would be sent soon, and
+// whether it would be the next one.
+func (x *index) goes(account string, now time.Time) (soon, next bool) {
 	if x.paused || x.closing {
-		return false
+		return false, false
 	}
 	l := x.lanes[account]
-	return l == nil || !l.blocked && l.gate <= now.UnixNano() && len(l.ready.items) < soonest
+	if l == nil {
+		return true, true
+	}
+	soon = !l.blocked && l.gate <= now.UnixNano() && len(l.ready.items) < soonest
+	return soon, soon && len(l.ready.items) == 0
 }
 
 // goesNow is goes for other goroutines.
-func (o *Outbox) goesNow(account string) (goes bool) {
-	o.do(func(x *index) { goes = x.goes(account, o.now()) })
-	return goes
+func (o *Outbox) goesNow(account string) (soon, next bool) {
+	o.do(func(x *index) { soon, next = x.goes(account, o.now()) })
+	return soon, next
 }
 
 // stay moves entries of the journal that have to wait to files: all of them, or
@@ -154,7 +160,11 @@ func (o *Outbox) stay(ids []string, all bool) {
 			now := o.now()
 			ids = slices.DeleteFunc(ids, func(id string) bool {
 				it := x.items[id]
-				return it == nil || x.goes(it.lane.account, now)
+				if it == nil {
+					return true
+				}
+				goes, _ := x.goes(it.lane.account, now)
+				return goes
 			})
 		})
 	}

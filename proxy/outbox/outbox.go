@@ -246,8 +246,15 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 		return "", err
 	}
 	e = o.complete(sp, e, k)
-	soon := sp.small() && e.State == Waiting && !k.InFlight && o.goesNow(e.Account)
-	if err := o.store.add(ctx, sp, e, soon); err != nil {
+	soon, first := false, false
+	if sp.small() && e.State == Waiting && !k.InFlight {
+		soon, first = o.goesNow(e.Account)
+	}
+	recorded := e
+	if first { // its attempt is recorded with it
+		o.attempting(&recorded, e.QueuedAt, 0)
+	}
+	if err := o.store.add(ctx, sp, e, soon, recorded); err != nil {
 		sp.giveBack(e.ID)
 		var se *StoreError
 		if errors.As(err, &se) {
@@ -265,7 +272,8 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 			// A live attempt has just found out that nothing gets through.
 			l.failures, l.gate, l.healthy = 1, it.next, false
 		}
-		soon = soon && !x.goes(e.Account, o.now())
+		goes, _ := x.goes(e.Account, o.now())
+		soon = soon && !goes
 	})
 	if soon { // no longer: the lane stopped while the entry was written
 		o.store.journal.kick()

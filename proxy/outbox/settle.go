@@ -7,8 +7,45 @@ import (
 )
 
 // settle records the outcome of an attempt: in the lane at once, then on the
-// disk, then in the index; the rest of the world hears of it last.
-func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) {
+// disk, then in the index; the rest of the world hears of it last. It returns
+// false when the lane has to stop.
+func (o *Outbox) settle(it *item, e Entry, r upstream.Result, m mark) (goOn bool) {
+	if v := judge(e, r); v.event == EventDelivered && r.Err == nil {
+		return o.delivered(it, e, v, r, m)
+	}
+	o.settleRest(it, e, r, m)
+	o.do(func(*index) { goOn = it.lane.goesOn(o.now()) })
+	return goOn
+}
+
+// delivered is settle for an entry of which nothing is left: no other runner has
+// anything to fear from that, so the disk comes first.
+func (o *Outbox) delivered(it *item, e Entry, v verdict, r upstream.Result, m mark) (goOn bool) {
+	err := o.persist(v, e.ID)
+	if err != nil {
+		o.problem(err)
+	}
+	now := o.now()
+	o.do(func(x *index) {
+		l := it.lane
+		o.learn(l, r, m.wakes == x.wakes, m.clears != l.clears, now, 0)
+		x.remove(it, e.Fingerprint)
+		goOn = l.goesOn(now)
+	})
+	o.tell(v, e, r, now)
+	if err == nil {
+		o.pay()
+	}
+	return goOn
+}
+
+// goesOn reports whether a runner of the lane may go on to its next entry.
+func (l *lane) goesOn(now time.Time) bool {
+	return !(!l.healthy && l.running > 1 || l.blocked || l.gate > now.UnixNano())
+}
+
+// settleRest is settle for an entry of which something is left.
+func (o *Outbox) settleRest(it *item, e Entry, r upstream.Result, m mark) {
 	now := o.now()
 	var v verdict
 	var expired []string
