@@ -115,6 +115,18 @@ func (s *store) getLocked(print, network string) facts {
 	if age := s.now().Sub(f.Learned); network != everywhere && (age > factsLast || age < -24*time.Hour) {
 		return facts{}
 	}
+	return f.believable()
+}
+
+// believable leaves out what cannot have been learned: a file that was damaged
+// or edited must not keep mail waiting.
+func (f facts) believable() facts {
+	if f.Port < 0 || f.Port > 65535 {
+		f.Port = 0
+	}
+	f.Settle = min(max(f.Settle, 0), longestSettle)
+	f.Window = max(f.Window, 0)
+	f.MaxMessages = max(f.MaxMessages, 0)
 	return f
 }
 

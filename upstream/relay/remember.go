@@ -56,6 +56,7 @@ func Remembered(stateDir string, a upstream.Account) (Memory, error) {
 		out.Auth, out.Attention = am.Auth, am.Attention
 	}
 	for key, f := range m.Facts[print] {
+		f = f.believable()
 		out.POPTLS = out.POPTLS || f.POP != nil && f.POP.TLS
 		if key == everywhere {
 			out.SMTPTLS = f.TLS
