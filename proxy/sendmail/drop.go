@@ -155,14 +155,17 @@ func readDropped(r io.Reader) (env upstream.Envelope, body io.Reader, err error)
 	return env, &exactReader{in, d.Size}, nil
 }
 
-// exactReader reads n octets and no less.
+// exactReader reads n octets, no less and no more.
 type exactReader struct {
-	r io.Reader
+	r *bufio.Reader
 	n int64
 }
 
 func (e *exactReader) Read(p []byte) (int, error) {
 	if e.n == 0 {
+		if _, err := e.r.Peek(1); err == nil {
+			return 0, errors.New("it is longer than its first line says")
+		}
 		return 0, io.EOF
 	}
 	n, err := e.r.Read(p[:min(int64(len(p)), e.n)])

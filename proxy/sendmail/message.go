@@ -17,10 +17,44 @@ const MaxHeader = 4 << 20
 // lines reads a message line by line, however its lines end, to the end of
 // the input or, unless dots are ignored, a line with a single dot.
 type lines struct {
-	in         *bufio.Reader
+	in         *bufio.Reader // of lineEnds
 	ignoreDots bool
 	inLine     bool // the last piece did not end its line
 	done       bool
+}
+
+// newLines reads through a buffer of size octets.
+func newLines(in io.Reader, size int, ignoreDots bool) *lines {
+	return &lines{in: bufio.NewReaderSize(&lineEnds{in: in}, size), ignoreDots: ignoreDots}
+}
+
+// lineEnds makes LF of every line end: CRLF, LF and CR alone. The relay makes a
+// line end of a CR as well, so what follows one would else be a line that nobody
+// had looked at.
+type lineEnds struct {
+	in io.Reader
+	cr bool // the last octet was a CR
+}
+
+// Read implements io.Reader.
+func (l *lineEnds) Read(p []byte) (int, error) {
+	for {
+		n, err := l.in.Read(p)
+		out := p[:0]
+		for _, b := range p[:n] {
+			switch {
+			case b == '\n' && l.cr: // the second half of a line end
+			case b == '\r':
+				out = append(out, '\n')
+			default:
+				out = append(out, b)
+			}
+			l.cr = b == '\r'
+		}
+		if len(out) > 0 || err != nil || n == 0 {
+			return len(out), err
+		}
+	}
 }
 
 // next returns the next piece of a line without its end, and whether the line
@@ -33,18 +67,10 @@ func (l *lines) next() (piece []byte, eol bool, err error) {
 	piece, err = l.in.ReadSlice('\n')
 	switch {
 	case err == nil:
-		piece = piece[:len(piece)-1]
-		piece = bytes.TrimSuffix(piece, []byte("\r"))
-		eol = true
+		piece, eol = piece[:len(piece)-1], true
 	case errors.Is(err, bufio.ErrBufferFull):
-		if piece[len(piece)-1] == '\r' { // perhaps half of a line end
-			if uerr := l.in.UnreadByte(); uerr == nil {
-				piece = piece[:len(piece)-1]
-			}
-		}
 		err = nil
 	case errors.Is(err, io.EOF) && len(piece) > 0:
-		piece = bytes.TrimSuffix(piece, []byte("\r"))
 		eol, l.done, err = true, true, nil // a last line without its end
 	default:
 		return nil, false, err

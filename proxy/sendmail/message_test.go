@@ -1,7 +1,6 @@
 package sendmail
 
 import (
-	"bufio"
 	"errors"
 	"strings"
 	"testing"
@@ -14,7 +13,7 @@ import (
 // read reads a header and gives back what of it and the body was read.
 func read(t *testing.T, text string, ignoreDots bool) (header []headerField, body string) {
 	t.Helper()
-	in := &lines{in: bufio.NewReaderSize(strings.NewReader(text), 16), ignoreDots: ignoreDots}
+	in := newLines(strings.NewReader(text), 16, ignoreDots)
 	header, first, err := readFields(in)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +32,7 @@ func TestHeaderAndBody(t *testing.T) {
 		"From x Mon\nA: 1\r\n\r\nlong line over 16\r\n": {"A: 1\r\n\r\n", "long line over 16\r\n"},
 		"no header here\nA: 1\n":                        {"\r\n", "no header here\r\nA: 1\r\n"},
 		"":                                              {"\r\n", ""},
+		"A: 1\rBcc: 2\r\n\rx\r\r\ny\r":                  {"A: 1\r\nBcc: 2\r\n\r\n", "x\r\n\r\ny\r\n"},
 	} {
 		header, body := read(t, text, false)
 		if got := string(joinHeader(header)); got != want.header || body != want.body {

@@ -36,7 +36,8 @@ func (c *Call) thisPerson(r *relay) person {
 	}
 	if u, err := user.Current(); err == nil {
 		if host, err := os.Hostname(); err == nil {
-			who.login = u.Username[strings.LastIndexByte(u.Username, '\\')+1:] + "@" + host
+			local := u.Username[strings.LastIndexByte(u.Username, '\\')+1:]
+			who.login = strings.Trim((&mail.Address{Address: local + "@" + host}).String(), "<>") // a name with blanks is quoted
 		}
 	}
 	return who
@@ -128,7 +129,9 @@ func (w person) completeHeader(header []headerField, sender, name string, now ti
 		visible = w.login
 	}
 	if !has("From") {
-		add("From", (&mail.Address{Name: name, Address: visible}).String())
+		// The address is one already; mail.Address would quote its quotes.
+		phrase := strings.TrimSuffix((&mail.Address{Name: name, Address: "a@b"}).String(), "<a@b>")
+		add("From", phrase+"<"+visible+">")
 	}
 	if !has("Date") {
 		add("Date", now.Format(time.RFC1123Z))

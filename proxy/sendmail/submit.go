@@ -1,7 +1,6 @@
 package sendmail
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -33,7 +32,7 @@ var errNoVerdict = errors.New("the relay went away")
 
 // sendMessage reads a message and hands it over.
 func (c *Call) sendMessage(ctx context.Context, o Options, r *relay) error {
-	in := &lines{in: bufio.NewReaderSize(c.Stdin, 64<<10), ignoreDots: o.ignoreDots}
+	in := newLines(c.Stdin, 64<<10, o.ignoreDots)
 	header, first, err := readFields(in)
 	if err != nil {
 		return err
