@@ -125,7 +125,8 @@ func Discover(ctx context.Context, o Options, addr string) ([]Candidate, error) 
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := byDomain(Providers(), a.domain); ok {
+	table := Providers()
+	if p, ok := byDomain(table, a.domain); ok {
 		return []Candidate{p.candidate(a, SourcePreset)}, nil
 	}
 	if o.Timeout <= 0 {
@@ -133,7 +134,7 @@ func Discover(ctx context.Context, o Options, addr string) ([]Candidate, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	found := newSearch(o, a).run(ctx)
+	found := newSearch(o, a, table).run(ctx)
 	if len(found) > 0 {
 		return found, nil
 	}
@@ -145,20 +146,21 @@ func Discover(ctx context.Context, o Options, addr string) ([]Candidate, error) 
 
 // search is one discovery under way.
 type search struct {
-	o    Options
-	a    address
-	http *http.Client
-	mx   *mxLookup
+	o     Options
+	a     address
+	table []Provider
+	http  *http.Client
+	mx    *mxLookup
 }
 
-func newSearch(o Options, a address) *search {
+func newSearch(o Options, a address, table []Provider) *search {
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver
 	}
 	if o.Dialer == nil {
 		o.Dialer = &dial.Dialer{}
 	}
-	s := &search{o: o, a: a, http: newHTTPClient(o.Transport)}
+	s := &search{o: o, a: a, table: table, http: newHTTPClient(o.Transport)}
 	s.mx = &mxLookup{resolver: o.Resolver, domain: a.domain, done: make(chan struct{})}
 	return s
 }
@@ -197,7 +199,7 @@ func within(host, domain string) bool {
 func (s *search) markForeign(c Candidate) Candidate {
 	own := organisation(s.a.domain)
 	for _, h := range []string{c.SMTP.Host, c.POP.Host, webHost(c.OAuth.AuthURL), webHost(c.OAuth.TokenURL)} {
-		if h != "" && !within(h, own) && !known(h) && !slices.Contains(c.Foreign, h) {
+		if h != "" && !within(h, own) && !known(s.table, h) && !slices.Contains(c.Foreign, h) {
 			c.Foreign = append(c.Foreign, h)
 		}
 	}

@@ -46,7 +46,7 @@ func (m *mxLookup) wait(ctx context.Context) string {
 // table's own servers come out of it, so a forged answer leads nowhere.
 func (s *search) hosted(ctx context.Context) []Candidate {
 	host := s.mx.wait(ctx)
-	p, ok := byMX(Providers(), host)
+	p, ok := byMX(s.table, host)
 	if host == "" || !ok {
 		return nil
 	}

@@ -43,8 +43,10 @@ func FuzzNetwork(f *testing.F) {
 		`<oAuth2><scope>mail &#x202e; "</scope><authURL>https://x.example/a</authURL><tokenURL>https://y.example:8443/t</tokenURL></oAuth2></clientConfig>`
 	for _, a := range []string{"taro@provider-a.example", "a@例え.example", "a@b.example.", "\u202ea@b.example", "a@xn--.example", "a@b@c.example", "a\xff@b.example", "a@-.example"} {
 		f.Add(a, "mx.provider-b.example.", "SMTP.provider-a.example.", uint16(465), good)
+		f.Add(a, "mx.provider-b.example.", ".", uint16(25), head+server("outgoing", "smtp", "%EMAILDOMAIN%", "587", "STARTTLS", "%EMAILLOCALPART%", "none")+tail)
 		f.Add(a, "aspmx.l.google.com.", "x\x1b.example", uint16(0), strings.Replace(good, "</clientConfig>", oauth, 1))
 	}
+	table := Providers()
 	f.Fuzz(func(t *testing.T, addr, mx, target string, port uint16, file string) {
 		a, err := parse(addr)
 		if err != nil {
@@ -60,7 +62,7 @@ func FuzzNetwork(f *testing.F) {
 			t.Errorf("%q became %q", a.domain, again.domain)
 		}
 		world := liar{mx, target, port, file}
-		s := newSearch(Options{Resolver: world, Transport: world, AllowISPDB: true}, a)
+		s := newSearch(Options{Resolver: world, Transport: world, AllowISPDB: true}, a, table)
 		s.mx.run(t.Context())
 		if h := s.mx.host; h != "" && (!validHost(h) || net.ParseIP(h) != nil) {
 			t.Errorf("MX %q", h)
@@ -69,7 +71,7 @@ func FuzzNetwork(f *testing.F) {
 			for _, c := range ask(t.Context()) {
 				checkCandidate(t, a, c)
 				for _, h := range []string{c.SMTP.Host, c.POP.Host, webHost(c.OAuth.AuthURL), webHost(c.OAuth.TokenURL)} {
-					if i > 0 && h != "" && !within(h, organisation(a.domain)) && !slices.Contains(c.Foreign, h) && !known(h) {
+					if i > 0 && h != "" && !within(h, organisation(a.domain)) && !slices.Contains(c.Foreign, h) && !known(table, h) {
 						t.Errorf("%s is not foreign to %s", h, a.domain)
 					}
 				}

@@ -132,8 +132,8 @@ func byMX(all []Provider, host string) (Provider, bool) {
 }
 
 // known reports whether the table names this server.
-func known(host string) bool {
-	return slices.ContainsFunc(Providers(), func(p Provider) bool {
+func known(table []Provider, host string) bool {
+	return slices.ContainsFunc(table, func(p Provider) bool {
 		return strings.EqualFold(p.SMTP.Host, host) || strings.EqualFold(p.POP.Host, host)
 	})
 }
