@@ -72,6 +72,10 @@ const (
 	later = "try again|try later|try after|retry|later|come back|temporar*|spater|spaeter|plus tard|mas tarde|позже|しばらく|後ほど|一時的|稍后"
 	// spf are the checks of the sender's domain.
 	spf = "~spf|spf|dkim|dmarc|domainkey*|domain keys|sender policy|sender id|openspf|batv|spoof*"
+	// blacklisted is put on a list of refused senders, recipients or machines,
+	// and machine what tells that it is one of the last.
+	blacklisted = "blacklist*|black list*|black listed|blocklist*|blocklisted|denylist*|banned"
+	machine     = "ip|ips|~ip|host|client|server|network|~rbl|rbl|dnsbl|relay*|by your organization"
 	// lists are the lists of refused addresses.
 	lists = "~rbl|rbl|rhsbl|dnsbl|dnsbls|listed on|listed at|listed in|is listed|blacklist*|black list*|black listed|blocklist*|block list|block listed|block lists|blocked using|" +
 		"spamhaus|spamcop|" +

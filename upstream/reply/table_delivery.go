@@ -74,13 +74,19 @@ var limitRules = []rule{
 // addressRules: the address of this network (or of the sending server) is
 // refused, whatever the message.
 var addressRules = []rule{
+	// Nothing but the machine is known yet: spam can only mean it.
+	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"spam*|junk|virus*|unsolicited"}, not: "greylist*|filter .. unavailable"},
+	// A list of addresses, not of machines.
+	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt, say: []string{"$from", blacklisted}, not: machine},
+	{is: upstream.ClassRecipientUnknown, in: rcpt, say: []string{"recipient*", blacklisted}, not: machine},
+	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt | body, say: []string{"~addr", blacklisted}, not: machine + "|spam*|$box"},
 	// A list that the recipient keeps.
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{"blacklisted by|blocked by|banned by", "recipient*"},
 		not: "ip|~ip|host|server|client|spam"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{lists},
 		not: "not listed|by your organization|your sender|list access|spam pattern|spam content*|may not exist|mail from domain|address that has been|url|uribl|surbl|message contains|body|link|" + spf + "|sender domain|domain listed|envelope sender|badmailfrom|white list"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
-		"reverse dns|ptr|rdns|reverse hostname|reverse lookup*|find your hostname|resolve your address|ip name lookup failed|" +
+		"reverse dns|reverse name|no reverse|ptr|rdns|reverse hostname|reverse lookup*|find your hostname|resolve your address|ip name lookup failed|" +
 			"dynamic ip|dynamic ips|dynamically assigned|dial up|dialup|dynamic address*|residential"},
 		not: "relaying denied|greylist*|message contains"},
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, say: []string{
@@ -106,6 +112,7 @@ var addressRules = []rule{
 	{is: upstream.ClassSenderIPBlocklisted, in: smtp, enh: "x.7.25 5.7.606 5.7.708 5.7.511"},
 	{is: upstream.ClassSenderIPBlocklisted, in: mail | rcpt | data, code: "55 57 none", say: []string{"access denied|access is denied|access has been denied"},
 		not: "$box|relay*|sender|auth*|list|list access|banned sender|banned recipient"},
+	{is: upstream.ClassSyntaxOrProtocol, in: ehlo, code: "501", not: machine},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"dns|hostname|resolve|rdns"}, not: "helo|ehlo|recipient*|timeout"},
 	{is: upstream.ClassOther, in: connect | mail | rcpt, say: []string{"mx only|remote server returned|wrong .. region"}},
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"sent spam|sends spam|sending spam|spamming|spammer*|junk|abuse|unsolicited|malware"}},
@@ -151,6 +158,7 @@ var messageRules = []rule{
 
 	{is: upstream.ClassTemporaryLocalProblem, in: body, say: []string{"internal error|internal server error|internal problem"}},
 	{is: upstream.ClassContentRejectedSpam, in: body, say: []string{"same size mails"}},
+	{is: upstream.ClassContentRejectedSpam, in: rcpt | body, say: []string{"policy restrictions"}, not: "header|sender|" + spf},
 	{is: upstream.ClassContentRejectedSpam, in: tx, say: []string{"prohibited the mail|prohibited the message|policy that prohibited"}},
 	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{
 		"spam|spams|spammy|spm|spamassassin|antispam|anti spam|junk|junkmail|virus*|malware|phish*|trojan|infected|unsolicited|" +
@@ -160,6 +168,7 @@ var messageRules = []rule{
 			"вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|message score*|mail score|scored|low reputation|words in the message|" +
 			"html tag|signature .. detected|mail rejete"},
 		not: "sending ip|ip address|your ip|recipient address|sender denied|sender rejected|account|size|sender address"},
+	{is: upstream.ClassOther, in: body, code: "5", say: []string{"empty message|message is empty|empty body|problem occurred|delivery error"}, not: "$box|spam*"},
 	{is: upstream.ClassContentRejectedSpam, in: body, code: "5 none", say: []string{"policy|policies|content|reject*|refus*|" +
 		"denied|message rejected|mail rejected|message blocked|message refused|message denied|blocked|filter*|rejected by|" +
 		"reject|considered|classified|abuse|administrative prohibition|administrative action|受信を拒否|拒否"},
@@ -172,6 +181,8 @@ var senderRules = []rule{
 		"illegal character|invalid character|characters in address|multiple from|valid rfc|unqualified|fully qualified|must contain a domain|syntax|malformed|domain name required|" +
 		"bad address|unbalanced|fqdn|valid address is required"},
 		not: "domain not found|mx|does not exist|user unknown|dns"},
+	// 503 is the order of commands, whatever is named that should come first.
+	{is: upstream.ClassSyntaxOrProtocol, in: tx, code: "503", say: []string{"specify|first|already"}, not: "auth*|relay*|pop*|log*|check*|tls|starttls"},
 	{is: upstream.ClassSyntaxOrProtocol, in: data, code: "503", not: "auth*|relay*"},
 	{is: upstream.ClassSyntaxOrProtocol, in: mail, code: "503", not: "auth*|relay*|pop*|log*|from|$from|user*|domain*|ip"},
 	{is: upstream.ClassSyntaxOrProtocol, in: rcpt, code: "501", enh: "x.1.3"},
@@ -198,7 +209,7 @@ var senderRules = []rule{
 			"allowed to send as|verification failed for|remote ip check|black mail address|mail address invalid|sender format|" +
 			"expediteur|emetteur|absender*|remitente|отправител*|送信者|差出人|発信元|送信元アドレス|送信元メール|发件人|" +
 			"sender address"},
-		not: "too many|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
+		not: "~rcpt unverified|argument*|too many|syntax|sender address prefix|block using|recipient not|ip rejected|quota|limit*"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail, code: "5 none", say: []string{"domain|mailfrom",
 		"not allowed|not permitted|not accepted|denied|refused|blocked|rejected|unacceptable|not registered|not configured|unverified"},
 		not: "helo|ehlo|relay*|network|ip|host"},
@@ -221,7 +232,9 @@ var recipientRules = []rule{
 			"enough space|mailbox size|allowed size|pleine|plein|voll|ist voll|lleno|llena|переполнен*|dropfile size|quota|" +
 			"容量|一杯|いっぱい|満杯|超过容量|已满|空间不足"},
 		not: "sending|submission|relay quota|system storage|organization|queue"},
-	{is: upstream.ClassMailboxFull, in: rcpt | body, enh: "x.2.2", not: "greylist*"},
+	{is: upstream.ClassMailboxFull, in: rcpt | body, enh: "x.2.2", not: "greylist*|temporary failure"},
+	{is: upstream.ClassTemporaryLocalProblem, in: rcpt, code: "4", say: []string{"unverified address|address verification"}},
+	{is: upstream.ClassRecipientUnknown, in: dataEnd, code: "5", say: []string{"no valid recipient*"}},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "5.1.1 5.1.6", code: "55", not: "relay*|temporar*|list of"},
 	{is: upstream.ClassMailboxFull, in: rcpt, code: "552 522", not: "receiving disabled|not allowed|disabled|unknown|not exist*|deactivated|inactive|invalid"},
 
@@ -244,7 +257,7 @@ var recipientRules = []rule{
 		"no longer accepts|user reject|invalid recipient address|configuration"},
 	{is: upstream.ClassRecipientDomainUnknown, in: rcpt, code: "556 512"},
 
-	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|mailbox .. unavailable|service is unavailable|" +
+	{is: upstream.ClassTemporaryLocalProblem, in: rcpt | body, code: "4", say: []string{"mailbox unavailable|mailbox .. unavailable|account .. unavailable|recipient .. unavailable|address .. unavailable|service is unavailable|" +
 		"service unavailable|temporarily unavailable|mailbox busy|mailbox locked|temporar*|deferred|mailbox temporarily"}, not: "user unknown|" +
 		"relay*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{

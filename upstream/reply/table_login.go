@@ -90,7 +90,7 @@ var accountRules = []rule{
 		"not authorized to perform|account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data, code: "5 none", say: []string{off, owned}, not: notOwned},
 	{is: upstream.ClassAccountDisabledOrLocked, in: dataEnd, code: "5 none", say: []string{off, owned},
-		not: "account inactive|account disabled|account expired|account closed|" + notOwned},
+		not: "account inactive|account disabled|account expired|account closed|receiving disabled|" + notOwned},
 	{is: upstream.ClassAccountDisabledOrLocked, in: rcpt, say: []string{"your account .. locked|your account .. suspended|" +
 		"your account .. disabled|your account .. blocked|user is locked|user locked|your mailbox .. suspended|your email account .. blocked"},
 		not: "recipient*|temporary locked"},
@@ -129,6 +129,7 @@ var authRules = []rule{
 		"password|user*|auth* fail*|login"},
 	{is: upstream.ClassMechanismUnsupported, in: auth, code: "503"},
 	{is: upstream.ClassMechanismUnsupported, in: smtp, code: "504", say: []string{"auth*"}, not: "need|first|must|required|please"},
+	{is: upstream.ClassSyntaxOrProtocol, in: starttls, code: "501 503"},
 	{is: upstream.ClassTemporaryLocalProblem, in: starttls},
 	{is: upstream.ClassTemporaryLocalProblem, in: auth | starttls, code: "4"},
 	{is: upstream.ClassTemporaryLocalProblem, in: auth, say: []string{"temporar*|system busy|server busy|connection lost|" +
@@ -166,7 +167,7 @@ var authRules = []rule{
 			"необходима авторизац*|не авторизован*|身份验证|身份认证|需要认证|未认证|登录后|auth* .. local fail|relay check local|" +
 			"relayed thru this|authenticate* .. or|authenticate* to"},
 		not: "unauthenticated email|unauthenticated mail|same|must be the same|equal|match*|conform|" + spf + "|level|policy|gmail requires|sender is unauthenticated|" +
-			"user is not|mechanism|invalid credentials|owned"},
+			"user is not|mechanism|invalid credentials|owned|ptr|rdns|reverse"},
 	{is: upstream.ClassAuthRequired, in: smtp, say: []string{"認証|ログイン", "必要|されていません|してください|行って|行われて|" +
 		"設定|未認証|お願い|要求|していません|されていない|していない"}, not: "送信ドメイン認証|一致|異な"},
 	{is: upstream.ClassAuthRequired, in: connect | ehlo | mail | rcpt | data, say: []string{"permission* to submit|relay check local|" +

@@ -9,6 +9,7 @@ var plainRules = []rule{
 		not: "size|hour|day|mailbox*|storage|quota"},
 	{is: upstream.ClassMessageTooLarge, in: mail | body, say: []string{"size|large|larger|big|bigger|octets|bytes|kb|mb|mbytes|kbytes",
 		"exceed*|limit*|max*|over|too|than|allowed"}, not: "mailbox*|quota|storage"},
+	{is: upstream.ClassTooManyRecipients, in: tx, say: []string{"more than one recipient*"}},
 	{is: upstream.ClassMailboxFull, in: rcpt | body, say: []string{"$space .. $full|$full .. $space|$neg .. space"}, not: "system|size|queue|organization"},
 }
 
@@ -19,7 +20,7 @@ var meaningRules = []rule{
 	{is: upstream.ClassAuthRequired, in: connect | mail | rcpt | data, code: "5 none", say: []string{"$must .. $auth|$auth .. $must"},
 		not: "$from|policy|level|receiving|" + spf},
 	{is: upstream.ClassRateLimited, in: smtp, say: []string{"excessive|too many|too much|limit*", "$neg|exceed*|reached|excessive|too"},
-		not: "size|recipient*|hop*|loop*|large|recurs*|errors|headers|line*|charac*"},
+		not: "length|name|size|recipient*|hop*|loop*|large|recurs*|errors|headers|line*|charac*"},
 	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt | data, code: "5 none", say: []string{"$from .. $refuse|$refuse .. $from|$from .. $gone|" +
 		"$gone .. $from|$from .. $neg|$neg .. $from"}},
 	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt | data, code: "5 none", say: []string{"from address|return path|reverse path|envelope from|" +

@@ -14,8 +14,12 @@ var popRules = []rule{
 		"unrecognized command|not valid in this state|wrong state|command not supported|command issued|already given|already authenticated|" +
 		"not specified|no username|no user given|missing user*|missing password|no password|who you are|already know|sequence"}},
 
-	{is: upstream.ClassOther, in: pop, say: []string{"user first|authorization first|pass first|password first|" +
-		"send user|user command first|need user|login first|log in first|expected user|expecting user"}},
+	{is: upstream.ClassOther, in: pop, say: []string{"user first|username first|authorization first|pass first|password first|" +
+		"send user|user command first|need user|login first|log in first|expected user|expecting user|user required|username required|" +
+		"user pass required|requires username|before pass|parameter*|cannot relogin|valid commands|authorization .. now required|current state"}},
+	// The server's own files: "cannot open the folder: permission denied".
+	{is: upstream.ClassPOPTemporary, in: pop, say: []string{"cannot|cant|unable|could not|couldnt|failed|fail|error",
+		"open|opening|read|reading|write|writing|stat|chdir|create|access", "file|folder|database|index|mbox|directory|spool|db"}, not: "lock*|in use"},
 
 	{is: upstream.ClassTLSRequired, in: pop, say: []string{
 		"tls|ssl|starttls|stls|security layer|under a layer|encryption|encrypted|cleartext|plaintext|plain text|non secure|secure connection|暗号化",
@@ -33,9 +37,9 @@ var popRules = []rule{
 	{is: upstream.ClassPOPLoginDelay, in: popAuth, say: []string{
 		"login delay|minimum .. delay|login interval|bandwidth limits|command or bandwidth|login allowed only|allowed only every|" +
 			"too often|too frequent*|frequency|frequently|login limit|minimum time between|wait .. between|wait .. minutes|" +
-			"between logins|between connections|between checks|too soon|too many logins|too many login attempts .. time|polling|logins too|ログイン間隔|" +
+			"between logins|between connections|between checks|too soon|too many logins|too many login attempts .. time|too many auth*|too many failed|too many failures|polling|logins too|ログイン間隔|" +
 			"受信間隔|頻繁|频率|频繁"},
-		not: "invalid logon"},
+		not: "invalid logon|locked|disabled|suspend*"},
 	{is: upstream.ClassPOPCredentialsRejected, in: popAuth, say: []string{"err auth", "login failure or|login failed or|bad password or|wrong password or"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: pop, say: []string{
 		"account|user|domain|login|pop|pop3|access|アカウント|ユーザ|service|konto|compte|аккаунт|账户|帐号|利用",
@@ -66,7 +70,7 @@ var popRules = []rule{
 			"server error|out of memory|could not be opened|cannot be opened|unable to open|cannot open|cant open|cannot access|" +
 			"unable to access|couldnt|could not|could not open|many connections|too many connections|maximum number of connections|" +
 			"connection limit|maintenance|繁忙|稍后|稍候|cannot connect|connection refused|shutting|quota|disk|i o error|" +
-			"io error|crashed|has no home|no home|home maildir|maildir|chdir|unable to scan|timeout|timed out|ldap|database|" +
+			"io error|crashed|time out|has no home|no home|home maildir|maildir|chdir|unable to scan|timeout|timed out|ldap|database|" +
 			"backend|unable to copy|一時的|メンテナンス|混み合って|しばらく|障害|システムエラー|временн*|позже|spater|spaeter|" +
 			"plus tard"}},
 

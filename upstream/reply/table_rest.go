@@ -32,7 +32,7 @@ var codeRules = []rule{
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.4 x.2.4 x.7.17 x.7.19"},
 	{is: upstream.ClassSenderDomainRestricted, in: tx, enh: "x.7.2 x.7.20 x.7.21 x.7.22 x.7.29"},
 	{is: upstream.ClassTemporaryLocalProblem, in: tx, enh: "x.3.1 x.3.2 x.4.1 x.4.2 x.4.3 x.4.7"},
-	{is: upstream.ClassOther, in: tx, enh: "x.3.3 x.3.5 x.3.6 x.4.6 x.6.7 x.6.8 x.6.9 x.6.10 x.7.15 x.7.16"},
+	{is: upstream.ClassOther, in: tx, enh: "x.3.3 x.3.5 x.3.6 x.4.6 x.6.7 x.6.8 x.6.9 x.6.10 x.7.5 x.7.6 x.7.15 x.7.16"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, enh: "x.5.2 x.1.3 x.6.0"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, enh: "x.5.1 x.5.4", code: "50"},
 	{is: upstream.ClassContentRejectedSpam, in: body, enh: "5.7.x 5.6.x"},

@@ -17,7 +17,7 @@ var groups = map[string]string{
 		"acceso accesso accedere aanmeld* inloggen uwierzytelni* zalog* logowani* авторизац* аутентификац*",
 
 	// box is a recipient, or what mail for one is put into.
-	"box": "~rcpt recipient* user* userid username* mailbox* mailfolder* maildrop* account* address* addressee* alias* inbox customer* employee* " +
+	"box": "~rcpt mailaddress* recipient* user* userid username* mailbox* mailfolder* maildrop* account* address* addressee* alias* inbox customer* employee* " +
 		"person subscriber* localpart destinataire* utilisateur* adresse* boite* compte* destinatario* usuario* cuenta* buzon casilla* direccion* " +
 		"utente utenti casella indirizzo empfanger* empfaenger* benutzer* adressat* postfach konto kontakt gebruiker* ontvanger* postbus odbiorca* " +
 		"utilizador* endereco* conta caixa",
@@ -25,7 +25,7 @@ var groups = map[string]string{
 	// gone is what such a thing is when no mail reaches it.
 	"gone": "unknown invalid wrong bad inactive inactivated disabled deactivat* suspend* expired closed terminated discontinued cancel* deleted " +
 		"removed nonexist* inexist* unavailable unallocated unrecogni* unroutable unrouteable undeliverable moved locked banned restricted abandoned " +
-		"dormant retired frozen obsolete incorrect* rejected refused denied failed illegal unregistered undefined " +
+		"dormant retired frozen obsolete incorrect* rejected refused denied failed illegal unregistered undefined bogus nonworking " +
 		"inconnu* invalide* desactive* ferme* supprim* bloque* sconosciut* inesist* disattiv* disatt* errat* bloccat* desconocid* inexistent* " +
 		"invalid* inactiv* inval* unbekannt* ungultig* ungueltig* gesperrt* deaktiv* geloscht* onbekend* ongeldig* opgeheven nieznan* nieaktywn* " +
 		"zablokowan* desativad* desconhecid*",
