@@ -7,6 +7,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"melon/upstream"
 )
 
 // route builds the answer to RTM_GETROUTE.
@@ -82,14 +84,20 @@ func TestParseSSID(t *testing.T) {
 	}
 }
 
-// FuzzParse: what comes from the kernel is not trusted to be well-formed.
+// FuzzParse: what comes from the kernel is not trusted to be well-formed: a way
+// has an interface and an address, and the name of a Wi-Fi network can be shown.
 func FuzzParse(f *testing.F) {
 	f.Add(make([]byte, rtmsgSize))
 	f.Add(route(f, unix.RTN_UNICAST, func(ae *netlink.AttributeEncoder) { ae.Uint32(unix.RTA_OIF, 1) }))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		parseSSID(b)
-		if len(b) >= rtmsgSize {
-			parseRoute(b)
+		if s := parseSSID(b); s != upstream.CleanLine(s) {
+			t.Errorf("%q cannot be shown", s)
+		}
+		if len(b) < rtmsgSize {
+			return
+		}
+		if w, err := parseRoute(b); w != nil && (err != nil || w.name == "" || !w.local.IsValid() || w.local.IsLoopback()) {
+			t.Errorf("%+v, %v", w, err)
 		}
 	})
 }
