@@ -137,7 +137,7 @@ func (s *store) update(print, network string, change func(*facts)) {
 	old := s.getLocked(print, network)
 	f := old
 	change(&f)
-	if reflect.DeepEqual(f, old) {
+	if reflect.DeepEqual(&f, &old) {
 		return
 	}
 	if old.Learned.IsZero() {
@@ -179,10 +179,11 @@ func (s *store) account(name, print string) accountMemory {
 func (s *store) setAccount(name string, m accountMemory) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if reflect.DeepEqual(s.m.Accounts[name], m) {
+	before := s.m.Accounts[name]
+	if reflect.DeepEqual(&before, &m) {
 		return
 	}
-	if old := s.m.Accounts[name].Settings; old != "" && old != m.Settings {
+	if old := before.Settings; old != "" && old != m.Settings {
 		delete(s.m.Facts, old)
 	}
 	s.m.Accounts[name] = m

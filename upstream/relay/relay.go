@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ type Relay struct {
 	// tick orders POP logins and connections: it counts both.
 	tick   atomic.Int64
 	holder holder
+	key    atomic.Pointer[networkKey] // asked for last
 
 	mu       sync.Mutex
 	closed   bool
@@ -130,6 +132,10 @@ func (r *Relay) goIfOpen(f func()) bool {
 func (r *Relay) account(a upstream.Account) *account {
 	r.mu.Lock()
 	old := r.accounts[a.Name]
+	if old != nil && reflect.DeepEqual(&old.settings, &a) { // almost always, and cheaper
+		r.mu.Unlock()
+		return old
+	}
 	print := fingerprint(a)
 	if old != nil && old.print == print {
 		r.mu.Unlock()
@@ -166,19 +172,17 @@ type BeginOptions struct {
 }
 
 // Begin starts a transaction in the background and returns at once: the
-// connection and the login are under way when it returns. accounts[0] carries
+// connection and the login are under way when it returns, or there is a
+// connection that can be used at once. accounts[0] carries
 // it; the rest are its fallbacks, in order. env.Recipients is ignored. The
 // transaction ends with the caller's Cancel, with ctx, or with its Result; ctx
 // must outlive the app's own wait when the provider's work shall go on.
 func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := newTransaction(ctx, r, accounts, env, o)
-	started := len(accounts) > 0 && r.goIfOpen(t.run)
-	if !started {
-		t.finish(&upstream.Error{
-			Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
-			Sentence: "There is no account to send with, or Melon is about to end.",
-		}, upstream.Reply{})
-		t.span.end()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.deferLocked() {
+		t.startLocked()
 	}
 	return t
 }
@@ -231,4 +235,19 @@ func (r *Relay) all() []*account {
 	return list
 }
 
-func (r *Relay) networkKey() string { return r.o.Network().Key() }
+// networkKey identifies the network of the moment.
+func (r *Relay) networkKey() string {
+	s := r.o.Network()
+	if k := r.key.Load(); k != nil && k.state == s {
+		return k.key
+	}
+	k := &networkKey{s, s.Key()}
+	r.key.Store(k)
+	return k.key
+}
+
+// networkKey is a network and its key, which is asked for several times a message.
+type networkKey struct {
+	state network.State
+	key   string
+}

@@ -53,7 +53,7 @@ type Verdict struct {
 func newTransaction(ctx context.Context, r *Relay, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := &Transaction{
 		r: r, accounts: accounts, env: env, o: o, done: make(chan struct{}),
-		more: make(chan struct{}), readers: map[*reader]bool{},
+		more: make(chan struct{}),
 	}
 	t.span.ctx, t.span.end = context.WithCancel(ctx)
 	t.span.prep, t.span.endPrep = context.WithCancel(t.span.ctx)
@@ -104,8 +104,8 @@ func (t *Transaction) Cancel() {
 		return
 	}
 	t.cancelled = true
-	t.wakeLocked()
 	t.span.endPrep()
+	t.wakeLocked()
 	for r := range t.readers {
 		r.ReadCloser.Close()
 	}
@@ -140,7 +140,13 @@ func errOver() *upstream.Error {
 	}
 }
 
+// wakeLocked tells the transaction's goroutine that there is more to send, and
+// starts it where that was put off.
 func (t *Transaction) wakeLocked() {
+	if !t.together.started {
+		t.startLocked()
+		return
+	}
 	close(t.more)
 	t.more = make(chan struct{})
 }
@@ -209,6 +215,10 @@ func (t *Transaction) awaitRecipient() bool {
 func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.finishLocked(e, reply)
+}
+
+func (t *Transaction) finishLocked(e *upstream.Error, reply upstream.Reply) {
 	t.res.Err, t.res.Reply = e, reply
 	for _, v := range t.rcpts {
 		res := upstream.RecipientResult{Recipient: v.rc, Err: e}
@@ -239,8 +249,9 @@ func (c *carrier) newFeed(together bool) *feed {
 type feed struct {
 	t    *Transaction
 	c    *carrier
-	seen int   // of the transaction's recipients, looked at so far
-	at   []int // which of them those of the attempt are
+	seen int      // of the transaction's recipients, looked at so far
+	at   []int    // which of them those of the attempt are
+	body cuttable // once there is one
 }
 
 // Next implements submit.Feed.
@@ -261,7 +272,8 @@ func (f *feed) Next(n int) submit.Supply {
 		s.Recipients = append(s.Recipients, t.rcpts[i].rc)
 	}
 	if t.body != nil {
-		s.Body = cuttable{t.body, t}
+		f.body = cuttable{t.body, t}
+		s.Body = &f.body
 	}
 	return s
 }
@@ -311,7 +323,7 @@ type cuttable struct {
 	t *Transaction
 }
 
-func (b cuttable) Open() (io.ReadCloser, error) {
+func (b *cuttable) Open() (io.ReadCloser, error) {
 	b.t.mu.Lock()
 	defer b.t.mu.Unlock()
 	if b.t.cancelled {
@@ -322,6 +334,9 @@ func (b cuttable) Open() (io.ReadCloser, error) {
 		return nil, err
 	}
 	w := &reader{r, b.t}
+	if b.t.readers == nil {
+		b.t.readers = map[*reader]bool{}
+	}
 	b.t.readers[w] = true
 	return w, nil
 }
