@@ -59,7 +59,8 @@ type who struct {
 // framing is what the next octets from the app are.
 type framing struct {
 	state   frameState
-	pending []byte // of a line that go-smtp is reading
+	pending string // of a line that go-smtp is reading, without its end
+	ending  string // of its end
 	line    string // the last command that went to go-smtp
 	back    string // a command that ended a BDAT sequence, to be read again
 	chunk   chunk
@@ -147,15 +148,20 @@ func (c *tracedConn) Write(b []byte) (int, error) {
 
 // Read gives go-smtp the next command line.
 func (c *conn) Read(p []byte) (int, error) {
-	if len(c.frame.pending) == 0 {
+	if c.frame.ending == "" {
 		line, err := c.nextLine()
 		if err != nil {
 			return 0, err
 		}
-		c.frame.pending = []byte(line)
+		c.frame.pending, c.frame.ending = line, "\r\n"
 	}
 	n := copy(p, c.frame.pending)
 	c.frame.pending = c.frame.pending[n:]
+	if c.frame.pending == "" {
+		m := copy(p[n:], c.frame.ending)
+		c.frame.ending = c.frame.ending[m:]
+		n += m
+	}
 	return n, nil
 }
 

@@ -20,13 +20,13 @@ const (
 // maxIdleCommands bounds the commands without effect between two messages.
 const maxIdleCommands = 1000
 
-// nextLine returns the next line for go-smtp, with its line end. Its error is
+// nextLine returns the next line for go-smtp, without its end. Its error is
 // io.EOF whenever the connection is over: the app has been told then.
 func (c *conn) nextLine() (string, error) {
 	if c.frame.state == frameBody {
 		// The session has the body; go-smtp looks for its end.
 		c.frame.state = frameCommand
-		return ".\r\n", nil
+		return ".", nil
 	}
 	for {
 		if err := c.skipChunk(); err != nil {
@@ -50,10 +50,10 @@ func (c *conn) nextLine() (string, error) {
 		}
 		if c.frame.state == frameSASL {
 			c.frame.state = frameCommand
-			return line + "\r\n", nil
+			return line, nil
 		}
 		if out, ok := c.command(line); ok {
-			return out + "\r\n", nil
+			return out, nil
 		}
 	}
 }
@@ -63,7 +63,7 @@ func (c *conn) nextLine() (string, error) {
 // of it has come. The whole line has to come within the idle time.
 func (c *conn) readLine() (string, error) {
 	until := time.Now().Add(c.set.limits.Idle)
-	var line []byte
+	var line []byte // of one that comes in pieces
 	for {
 		if err := c.await(until); err != nil {
 			return "", c.readFailed(err)
@@ -73,22 +73,25 @@ func (c *conn) readLine() (string, error) {
 		if end >= 0 {
 			part = part[:end+1]
 		}
-		line = append(line, part...)
-		c.in.Discard(len(part))
+		c.in.Discard(len(part)) // what Peek returned stays until the next read
+		if end < 0 || line != nil {
+			line = append(line, part...)
+			part = line
+		}
 		switch {
-		case foreign(line):
+		case foreign(part):
 			c.cut("not a mail app: binary data", "")
 			return "", io.EOF
-		case len(line) > maxLine(line, c.frame.state)+2:
+		case len(part) > maxLine(part, c.frame.state)+2:
 			c.cut("command line too long", "500 5.5.6 Line too long, closing the connection")
 			return "", io.EOF
 		case end >= 0:
-			line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
-			if bytes.IndexByte(line, '\r') >= 0 {
+			part = bytes.TrimSuffix(part[:len(part)-1], []byte{'\r'})
+			if bytes.IndexByte(part, '\r') >= 0 {
 				c.cut("not a mail app: bare CR", "")
 				return "", io.EOF
 			}
-			return string(line), nil
+			return string(part), nil
 		}
 	}
 }

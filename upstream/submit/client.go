@@ -57,12 +57,7 @@ type Client struct {
 	bw   *bufio.Writer // made when needed, dropped while idle
 	buf  []byte        // for blocks of a body; likewise
 
-	// One reply is read at a time, by the reader's goroutine, when asked for.
-	// Between two of them br is the user's.
-	want   chan struct{}
-	got    chan answer
-	ended  chan struct{}
-	asked  bool
+	replies
 	timers timers
 
 	pending []step    // commands that have left and are not answered
@@ -70,6 +65,15 @@ type Client struct {
 	botched bool      // I/O or syntax error: never to be used again
 	expired bool      // the connection was closed because a time-out passed
 	heard   time.Time // when the server last answered
+}
+
+// replies is between the conversation and its reader. One reply is read at a time,
+// by the reader's goroutine, when asked for. Between two of them br is the user's.
+type replies struct {
+	want  chan struct{}
+	got   chan answer
+	ended chan struct{}
+	asked bool
 }
 
 // answer is what the reader found.
@@ -89,7 +93,7 @@ type step struct {
 func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 	c := &Client{
 		conn: conn, o: o, br: bufio.NewReader(conn),
-		want: make(chan struct{}, 1), got: make(chan answer, 1), ended: make(chan struct{}),
+		replies: replies{want: make(chan struct{}, 1), got: make(chan answer, 1), ended: make(chan struct{})},
 	}
 	conn.SetStep(noStep)
 	c.timers.init(conn)

@@ -85,16 +85,19 @@ func wholeReply(b []byte) bool {
 // readLine reads one line without its end. A lone LF ends a line too: what a
 // server says is only read, never passed on raw.
 func (l lineReader) readLine() (string, error) {
-	var line []byte
+	var line []byte // of one that is longer than the buffer
 	for {
 		part, err := l.br.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > maxLine {
+		if len(line)+len(part) > maxLine {
 			return "", errReply
 		}
 		if err == nil {
-			return strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), nil
+			if line != nil {
+				part = append(line, part...)
+			}
+			return string(bytes.TrimSuffix(bytes.TrimSuffix(part, []byte("\n")), []byte("\r"))), nil
 		}
+		line = append(line, part...)
 		if err != bufio.ErrBufferFull {
 			return "", err
 		}
@@ -130,7 +133,7 @@ func splitLine(line string) (code int, last bool, text string, ok bool) {
 // clean makes the reply fit to be shown and passed on, and takes the enhanced
 // status code (RFC 2034) off each line.
 func (r raw) clean() upstream.Reply {
-	out := upstream.Reply{Code: r.code}
+	out := upstream.Reply{Code: r.code, Lines: make([]string, 0, len(r.lines))}
 	for _, line := range r.lines {
 		if e, rest, ok := cutEnhanced(line, r.code/100); ok {
 			if out.Enhanced.IsZero() {
@@ -138,9 +141,22 @@ func (r raw) clean() upstream.Reply {
 			}
 			line = rest
 		}
-		out.Lines = append(out.Lines, upstream.CleanLine(line))
+		out.Lines = append(out.Lines, cleanLine(line))
 	}
 	return out
+}
+
+// cleanLine is upstream.CleanLine, without a copy of what needs no cleaning.
+func cleanLine(s string) string {
+	if len(s) > upstream.MaxReplyLine || strings.HasSuffix(s, " ") {
+		return upstream.CleanLine(s)
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return upstream.CleanLine(s)
+		}
+	}
+	return s
 }
 
 // cutEnhanced takes "5.7.1 text" apart. The first digit must be that of the
@@ -148,12 +164,9 @@ func (r raw) clean() upstream.Reply {
 func cutEnhanced(line string, class int) (upstream.EnhancedCode, string, bool) {
 	word, rest, _ := strings.Cut(line, " ")
 	var e upstream.EnhancedCode
-	parts := strings.Split(word, ".")
-	if len(parts) != 3 {
-		return e, line, false
-	}
-	for i, p := range parts {
-		if p == "" || len(p) > 3 {
+	for i := range e {
+		p, more, dot := strings.Cut(word, ".")
+		if word = more; p == "" || len(p) > 3 || dot != (i < len(e)-1) {
 			return upstream.EnhancedCode{}, line, false
 		}
 		for _, d := range p {
