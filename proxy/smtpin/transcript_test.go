@@ -230,6 +230,7 @@ func TestEnvelope(t *testing.T) {
 	a.cmd("RCPT TO:<@relay.example:ä..@b.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x+40y.example", "250")
 	a.cmd("DATA", "354")
 	a.cmd("x\r\n.", "250")
+	a.cmd("NOOP", "250") // after the reset that follows the verdict
 	m := r.all()[0]
 	want := upstream.Envelope{
 		From: `"t> x"@a.example`, Body: "8BITMIME", SMTPUTF8: true, Size: 5000000000, Return: "HDRS", EnvelopeID: "q+q",
