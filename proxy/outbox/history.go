@@ -88,10 +88,13 @@ func (h *history) add(r Record) error {
 // cutLocked rewrites the file with the newest records: beside the old one, synced,
 // then renamed, so that a crash leaves one of the two.
 func (h *history) cutLocked() error {
-	records, err := h.readLocked()
-	if err != nil {
+	data, err := readFile(h.fs, h.name, maxHistoryFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	lines = slices.DeleteFunc(lines, func(l []byte) bool { return !wholeLine(l) })
+	lines = lines[max(0, len(lines)-h.keep):]
 	h.closeLocked() // before the rename (Windows)
 	tmp := h.name + ".tmp"
 	h.fs.Remove(tmp)
@@ -99,13 +102,7 @@ func (h *history) cutLocked() error {
 	if err != nil {
 		return storeError("history", err)
 	}
-	var b bytes.Buffer
-	slices.Reverse(records) // oldest first again
-	enc := json.NewEncoder(&b)
-	for _, r := range records {
-		enc.Encode(r) // into memory, of a type that encodes
-	}
-	_, err = f.Write(b.Bytes())
+	_, err = f.Write(bytes.Join(lines, nil))
 	err = firstError(firstError(err, f.Sync()), f.Close())
 	if err == nil {
 		err = h.fs.Rename(tmp, h.name)
@@ -114,8 +111,14 @@ func (h *history) cutLocked() error {
 		h.fs.Remove(tmp)
 		return storeError("history", err)
 	}
-	h.lines = len(records)
+	h.lines = len(lines)
 	return nil
+}
+
+// wholeLine reports a line that was not cut short; what it says is for whoever
+// reads the history.
+func wholeLine(l []byte) bool {
+	return bytes.HasPrefix(l, []byte("{")) && bytes.HasSuffix(l, []byte("}\n"))
 }
 
 // read returns the records, the newest first; none when there is no file. Lines

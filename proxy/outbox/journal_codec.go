@@ -106,7 +106,12 @@ func nextFrame(b []byte, salt, generation uint32) int {
 			return -1
 		}
 		off += i
-		if f, _, err := readFrame(b[off:], salt); err == nil && f.generation == generation {
+		// The generation first: it is not known to who writes messages, who so
+		// cannot make this slow.
+		if len(b)-off < frameHeader || binary.LittleEndian.Uint32(b[off+8:]) != generation {
+			continue
+		}
+		if _, _, err := readFrame(b[off:], salt); err == nil {
 			return off
 		}
 	}

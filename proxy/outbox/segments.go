@@ -195,6 +195,9 @@ func (s *segments) open() error {
 		return storeError("create", err)
 	}
 	s.file, s.parts, s.cur, s.salt = f, [2]segment{}, 0, newSalt()
+	if s.newest == 0 {
+		s.newest = newSalt() >> 1 // half of all numbers are left to count up
+	}
 	if err = s.begin(0, s.newest+1); err == nil {
 		err = storeError("sync directory", s.fs.SyncDir(s.dir))
 	}
