@@ -59,7 +59,7 @@ var limitRules = []rule{
 			"exceeded permitted limits|mail volume|send fewer|sending too"},
 		not: "mailbox size|message size|size limit|header size|bounce*|spam score|too many spams|url|attachment*"},
 	{is: upstream.ClassRateLimited, in: smtp, code: "4", say: []string{"reputation|unusual rate|too many errors|user complaints|" +
-		"ts01|ts02|ts03"}, not: lists + "|greylist*"},
+		"ts01|ts02|ts03|rate|rates|limited|recipients .. too high"}, not: lists + "|greylist*|bounce rate"},
 	{is: upstream.ClassRateLimited, in: connect | ehlo, code: "4", say: []string{"connection deferred|connections deferred|" +
 		"too many clients|deferred due"}},
 	{is: upstream.ClassRateLimited, in: connect | mail, code: "4", say: []string{"too many|exceed*|limit|many .. connections|" +
@@ -77,9 +77,11 @@ var addressRules = []rule{
 	// Nothing but the machine is known yet: spam can only mean it.
 	{is: upstream.ClassSenderIPBlocklisted, in: connect | ehlo, say: []string{"spam*|junk|virus*|unsolicited"}, not: "greylist*|filter .. unavailable"},
 	// A list of addresses, not of machines.
-	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt, say: []string{"$from", blacklisted}, not: machine},
+	{is: upstream.ClassSenderDomainRestricted, in: tx, say: []string{"$from|header from|from header|return address", blacklisted}, not: machine},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, say: []string{"recipient*", blacklisted}, not: machine},
 	{is: upstream.ClassSenderDomainRestricted, in: mail | rcpt | body, say: []string{"~addr", blacklisted}, not: machine + "|spam*|$box"},
+	{is: upstream.ClassSenderIPBlocklisted, in: smtp, code: "5 none", say: []string{"accept* .. from your|accept* .. from hosts|accept* .. from servers",
+		"host|hosts|server|servers|network|isp"}, not: "from address|$from"},
 	// A list that the recipient keeps.
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, say: []string{"blacklisted by|blocked by|banned by", "recipient*"},
 		not: "ip|~ip|host|server|client|spam"},
@@ -151,24 +153,30 @@ var messageRules = []rule{
 			"multiple .. headers|multiple addresses in from|bare lf|bare linefeed*|bare newline*|lone cr|maximum allowed line length|" +
 			"linefeed*|line feed*|not comply|comply with|non compliant|not compliant|line too long|lines too long|header not terminated"}},
 
+	{is: upstream.ClassSyntaxOrProtocol, in: body, code: "5 none", say: []string{"header|headers|header field|message id|mime",
+		"no|not|without|missing|lack*|require*|must|valid|invalid|multiple|duplicate|too far|too many|defect*|malformed|error*"},
+		not: "spam*|virus*|score|match*|mismatch*|authori*|reject|policy|allowed|relay*|verif*|authenticat*|blacklist*|black listed|block*|suspicious|" + spf},
 	// The sender's domain failed its checks: the sender's rules know it.
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{spf}, not: "signing|milter|greylist*|virus*|score"},
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{"unauthenticated email|unauthenticated mail|unauthenticated message*|required authentication level|authentication checks|authentication information|designate* .. permitted sender|" +
 		"domain authentication|sender is unauthenticated|unauthenticated sender"}},
 
 	{is: upstream.ClassTemporaryLocalProblem, in: body, say: []string{"internal error|internal server error|internal problem"}},
+	// What scans the mail is down.
+	{is: upstream.ClassTemporaryLocalProblem, in: body, code: "4", say: []string{"scan*|scanner|virus*|antivirus|av|filter*|spamd|milter",
+		"error|fail*|unavailable|not available|timeout|timed out|overload*|out of service|not responding"}},
 	{is: upstream.ClassContentRejectedSpam, in: body, say: []string{"same size mails"}},
 	{is: upstream.ClassContentRejectedSpam, in: rcpt | body, say: []string{"policy restrictions"}, not: "header|sender|" + spf},
 	{is: upstream.ClassContentRejectedSpam, in: tx, say: []string{"prohibited the mail|prohibited the message|policy that prohibited"}},
 	{is: upstream.ClassContentRejectedSpam, in: smtp, say: []string{
 		"spam|spams|spammy|spm|spamassassin|antispam|anti spam|junk|junkmail|virus*|malware|phish*|trojan|infected|unsolicited|" +
-			"ube|uce|bulk mail|bulk email|bulk e|bulk|mass mailer|content reject*|content .. reject*|content denied|content filter*|" +
+			"ube|uce|unwanted|scam|scams|bulk mail|bulk email|bulk e|bulk|mass mailer|content reject*|content .. reject*|content denied|content filter*|" +
 			"reject* .. content|unacceptable content|prohibited content|illegal attachment|attachment*|executable|" +
 			"suspicious|banned content|banned file*|banned attachment*|banned word*|uribl|surbl|url|security issue|potential security|dm email|迷惑メール|スパム|ウイルス|ウィルス|спам*|" +
 			"вирус*|垃圾邮件|病毒|contenu indesirable|unerwunscht*|message score*|mail score|scored|low reputation|words in the message|" +
 			"html tag|signature .. detected|mail rejete"},
 		not: "sending ip|ip address|your ip|recipient address|sender denied|sender rejected|account|size|sender address"},
-	{is: upstream.ClassOther, in: body, code: "5", say: []string{"empty message|message is empty|empty body|problem occurred|delivery error"}, not: "$box|spam*"},
+	{is: upstream.ClassOther, in: body, code: "5", say: []string{"empty message|message is empty|empty body|empty or|too short|no data|some data|problem occurred|delivery error"}, not: "$box|spam*"},
 	{is: upstream.ClassContentRejectedSpam, in: body, code: "5 none", say: []string{"policy|policies|content|reject*|refus*|" +
 		"denied|message rejected|mail rejected|message blocked|message refused|message denied|blocked|filter*|rejected by|" +
 		"reject|considered|classified|abuse|administrative prohibition|administrative action|受信を拒否|拒否"},
@@ -199,7 +207,7 @@ var senderRules = []rule{
 			"private list|members only|list access|closed list|member of this list|sender not in|allowed senders|" +
 			"from to must be in|is in a domain that we|badmailfrom|envelope blocked|envelope rejected|blocked senders|blocked sender|header based|header from|your sender|sender domain|domain of sender|sender .. does not resolve|sender .. not exist|sender is unvalidated|" +
 			"sender .. unverified|sender .. not verified|verified sender|sender identity|from address is not verified|email address is not verified|" +
-			"address not verified|address is not verified|unverified address|identities failed|mail from ~addr refused|mail from ~host refused|" +
+			"address not verified|address is not verified|unverified address|return address|sending is not configured|identities failed|mail from ~addr refused|mail from ~host refused|" +
 			"mail from ~addr not|mail from ~host not|mail from ~addr rejected|mail from ~host rejected|send as|send on behalf|" +
 			"permission to send|permissions to send|not owned|not owned by|owned by user|gateway user|third party dsn*|address that has been blacklisted|address has been blacklisted|sending domain|from this sender|this sender|mail from domain|mail from address|mail from must|" +
 			"mail from account|mail from invalid|from must equal|match the from|from and auth|from or to must|from address .. not|" +
@@ -246,7 +254,7 @@ var recipientRules = []rule{
 		"domain not found|host not found|host unknown|unknown host|unknown domain|no such domain|no such host|domain .. not exist|" +
 			"domain .. nonexistent|nonexistent domain|non existent domain|non existant domain|domain nonexist*|unrouteable domain|" +
 			"unroutable domain|unrouteable mail domain|no mx|valid mx|mx lookup|mx record*|mx or a|null mx|nullmx|domain does not accept|" +
-			"does not accept mail|doesnt accept mail|does not accept email|not accept mail|any host named|host by that name|" +
+			"does not accept mail|doesnt accept mail|does not accept email|any host named|host by that name|" +
 			"mail exchanger|domain lookup|unable to route|domain name must resolve|domain must resolve|must resolve|domain failure|" +
 			"bad destination host|domain name not found|dns domain|domain must exist|dead domain|mail domain .. unknown|host unreachable|name or service not known|dns query|dns error|dns failure|dns lookup|recipient domain|rcpt domain|invalid domain|host or domain|" +
 			"domain is not reachable|nxdomain|existiert nicht|domain existiert|domaine inconnu|dominio no existe|домен*|ドメインが|" +
@@ -279,7 +287,7 @@ var recipientRules = []rule{
 			"longer accepts mail|not known at|unknown local|unknown email|unknown account|illegal alias|alias|addressee|undeliverable|" +
 			"unrouteable address|unroutable address|cant accept user|accept user|not a known|known user|valid user|not our user|" +
 			"name is not recognized|not listed in|does not exist|not exist|doesnt exist|dosnt exist|not found|badrcptto|has been replaced|" +
-			"user has moved|be delivered|deactivated|blocked by the recipient|refuse to receive|refuses to accept|not accepting|" +
+			"user has moved|be delivered|unable to deliver|cannot deliver|deactivated|blocked by the recipient|refuse to receive|refuses to accept|not accepting|" +
 			"mailbox .. access denied|temporary locked|suppress*|suspend*|for that user|for this user|recipient unrecognized|recipient is unrecognized|mailbox delivery|" +
 			"banned recipient|rejected by recipient*|rejected by the recipient*|by recipients|no longer valid|longer exists|" +
 			"target address|resolver rst|not activated|protected by|utilisateur inconnu|destinataire inconnu|destinataire invalide|destinataire .. bloque|benutzer unbekannt|" +
@@ -290,7 +298,7 @@ var recipientRules = []rule{
 			"no relaying|not local host|no gateway|relay .. not|domains in|non accepted|list of"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.1 x.1.6 x.2.1 5.1.10 5.4.1", not: "relay*|temporar*"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "5.7.504 5.7.505 5.7.507"},
-	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "x.1.0", not: "relay*"},
+	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "5", enh: "x.1.0", not: "relay*"},
 }
 
 // relayRules: relaying refused, and nothing said about what would lift it.

@@ -29,7 +29,7 @@ var unlockRules = []rule{
 	{is: upstream.ClassTLSRequired, in: smtp, say: []string{
 		"tls|ssl|starttls|encryption|encrypted|secure connection|verschlusselung|chiffrement|cifrado|шифрован*|暗号化|加密",
 		"required|require|requires|needed|need|necessary|mandatory|must|only|first|enforced|use|using|enable|without|insecure|" +
-			"non secure|wasnt sent|not sent|not encrypted|erforderlich|obligatoire|requiere|требуется|必要|使用して|利用して|" +
+			"requier*|non secure|wasnt sent|not sent|not encrypted|erforderlich|obligatoire|requiere|требуется|必要|使用して|利用して|" +
 			"接続して|してください|有効"},
 		not: "not available|not supported|unavailable|handshake|certificate*|negotiat*|too weak|only one|already|tls level|" +
 			"version|temporar*|cannot accept tls|pipelin*|" + spf},
@@ -87,7 +87,7 @@ var accountRules = []rule{
 		"outgoing mail .. suspended|outgoing mail .. disabled|outgoing email .. disabled|outgoing email .. suspended|sending .. disabled for|" +
 		"sending .. suspended|sender account .. disabled|sender account .. suspended|blocked from sending|suspended from sending|" +
 		"account is not yet activated|not yet activated|request activation|free account*|trial account*|" +
-		"not authorized to perform|account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
+		"sending paused|sending is paused|paused for|disabled by user|not authorized to perform|account .. limited access|limited access to send|outbounds disabled|outbound .. disabled|account .. not allowed to send|disabled from sending|outbound mail .. disabled|outbound .. suspended"}},
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail | data, code: "5 none", say: []string{off, owned}, not: notOwned},
 	{is: upstream.ClassAccountDisabledOrLocked, in: dataEnd, code: "5 none", say: []string{off, owned},
 		not: "account inactive|account disabled|account expired|account closed|receiving disabled|" + notOwned},
@@ -97,7 +97,7 @@ var accountRules = []rule{
 	{is: upstream.ClassAccountDisabledOrLocked, in: mail | rcpt | data, say: []string{"sending|send|outgoing|outbound|submission",
 		"is disabled|has been disabled|is blocked|has been blocked|is suspended|has been suspended|is locked|is restricted",
 		"account|user|domain|your"}, not: "ip|host|server|message was|recipient*"},
-	{is: upstream.ClassAccountDisabledOrLocked, in: mail, enh: "x.2.1"},
+	{is: upstream.ClassAccountDisabledOrLocked, in: mail, enh: "x.2.1", not: "quota|limit*|rate"},
 }
 
 // authRules: mechanisms, credentials, and a login that is missing.

@@ -11,7 +11,7 @@ var protocolRules = []rule{
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "5 none", say: []string{
 		"syntax|syntactically|malformed|helo|ehlo|hello|need mail|need rcpt|mail first|rcpt first|mail command|rcpt command|" +
 			"valid rcpt command|say mail|say rcpt|bad sequence|sequence|out of order|nested|already specified|sender already|" +
-			"no valid recipients|need recipient|invalid domain name|invalid argument*|unrecognized|unrecognised|" +
+			"no valid recipients|need recipient|invalid domain name|invalid argument*|argument|arguments|unrecognized|unrecognised|" +
 			"command unrecognized|unknown command|command too long|line too long|invalid address|invalid host name|invalid parameter*|" +
 			"bad parameter*|protocol|synchroni*|helohost|parameter*|構文|順序|コマンド|語法|语法|line parse"},
 	},
@@ -32,7 +32,7 @@ var codeRules = []rule{
 	{is: upstream.ClassRecipientUnknown, in: rcpt | body, enh: "x.1.4 x.2.4 x.7.17 x.7.19"},
 	{is: upstream.ClassSenderDomainRestricted, in: tx, enh: "x.7.2 x.7.20 x.7.21 x.7.22 x.7.29"},
 	{is: upstream.ClassTemporaryLocalProblem, in: tx, enh: "x.3.1 x.3.2 x.4.1 x.4.2 x.4.3 x.4.7"},
-	{is: upstream.ClassOther, in: tx, enh: "x.3.3 x.3.5 x.3.6 x.4.6 x.6.7 x.6.8 x.6.9 x.6.10 x.7.5 x.7.6 x.7.15 x.7.16"},
+	{is: upstream.ClassOther, in: tx, enh: "x.3.3 x.3.5 x.3.6 x.4.6 x.6.7 x.6.8 x.6.9 x.6.10 x.6.1 x.6.2 x.6.3 x.6.4 x.6.5 x.7.7 x.7.5 x.7.6 x.7.15 x.7.16"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, enh: "x.5.2 x.1.3 x.6.0"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, enh: "x.5.1 x.5.4", code: "50"},
 	{is: upstream.ClassContentRejectedSpam, in: body, enh: "5.7.x 5.6.x"},
@@ -40,6 +40,7 @@ var codeRules = []rule{
 	{is: upstream.ClassRelayDeniedIP, in: rcpt, enh: "5.7.x"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, enh: "5.1.x 5.2.x"},
 	{is: upstream.ClassSyntaxOrProtocol, in: smtp, code: "500 501 503 504 555"},
+	{is: upstream.ClassSyntaxOrProtocol, in: ehlo, code: "5"},
 	{is: upstream.ClassSenderIPBlocklisted, in: rcpt, code: "550 554 571", say: []string{"blocked|banned|go away|not welcome"},
 		not: "recipient|mailbox|user"},
 	{is: upstream.ClassRecipientUnknown, in: rcpt, code: "550 553"},
