@@ -21,10 +21,9 @@ import (
 
 func (c *cli) accountCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "account",
-		Short: "set up, show, test and remove accounts",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:  "account",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		c.accountAddCommand(), c.accountListCommand(), c.accountShowCommand(), c.accountEditCommand(),
@@ -124,23 +123,31 @@ func findAccount(cfg *config.Config, name string) (upstream.Account, bool) {
 	return upstream.Account{}, false
 }
 
+// account returns what `configured` does and the account that is meant.
+func (c *cli) account(name string) (p config.Paths, cfg *config.Config, a upstream.Account, err error) {
+	if p, cfg, err = c.configured(); err == nil {
+		a, err = c.namedAccount(cfg, name)
+	}
+	return p, cfg, a, err
+}
+
 // namedAccount returns the account of this name, or the one with this address.
-func namedAccount(cfg *config.Config, name string) (upstream.Account, error) {
+func (c *cli) namedAccount(cfg *config.Config, name string) (upstream.Account, error) {
 	if a, ok := findAccount(cfg, name); ok {
 		return a, nil
 	}
 	if len(cfg.Accounts) == 0 {
-		return upstream.Account{}, errors.New("there is no account yet; add one with: melon account add ADDRESS")
+		return upstream.Account{}, c.fail(nil, "account.first")
 	}
 	names := make([]string, len(cfg.Accounts))
 	for i, a := range cfg.Accounts {
 		names[i] = a.Name
 	}
-	return upstream.Account{}, fmt.Errorf("there is no account %q; there are: %s", name, strings.Join(names, ", "))
+	return upstream.Account{}, c.fail(nil, "account.unknown", name, strings.Join(names, ", "))
 }
 
 func (c *cli) accountListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "list the accounts, in the order of the configuration", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Args: cobra.NoArgs}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, _ []string) error {
 		p, cfg, err := c.configured()
@@ -156,19 +163,19 @@ func (c *cli) accountListCommand() *cobra.Command {
 			return c.printJSON(list)
 		}
 		if len(list) == 0 {
-			_, err := fmt.Fprintln(c.stdout, "no account yet; add one with: melon account add ADDRESS")
+			_, err := fmt.Fprintln(c.stdout, c.say("account.none"))
 			return err
 		}
 		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "NAME\tADDRESS\tSERVER\tLOGIN\tSECRET\tSTATE")
 		for _, s := range list {
-			state := "not running"
+			state := c.say("account.stopped")
 			if s.Live != nil {
 				state = string(s.Live.State)
 			}
 			name := s.Name
 			if s.Default {
-				name += " (default)"
+				name = c.say("account.default", name)
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, s.Address, s.SMTP.Host, s.Auth, s.where(), state)
 		}
@@ -186,14 +193,10 @@ func (s shownAccount) where() string {
 }
 
 func (c *cli) accountShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show NAME", Short: "show one account: settings, where its secret is kept, what the relay knows of it", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "show NAME", Args: cobra.ExactArgs(1)}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
-		p, cfg, err := c.configured()
-		if err != nil {
-			return err
-		}
-		a, err := namedAccount(cfg, args[0])
+		p, cfg, a, err := c.account(args[0])
 		if err != nil {
 			return err
 		}
@@ -211,87 +214,89 @@ func (c *cli) accountShowCommand() *cobra.Command {
 		if *asJSON {
 			return c.printJSON(s)
 		}
-		_, err = fmt.Fprint(c.stdout, describeAccount(s, c.language(cfg.Language)))
+		_, err = fmt.Fprint(c.stdout, c.describeAccount(s))
 		return err
 	})
 	return cmd
 }
 
 // describeAccount is an account as a person reads it.
-func describeAccount(s shownAccount, lang string) string {
+func (c *cli) describeAccount(s shownAccount) string {
+	w, means := c.inLanguage(), setup.New(setup.Parts{Lang: c.explainLanguage()})
 	var b strings.Builder
-	line := func(key, format string, a ...any) {
-		fmt.Fprintf(&b, "  %-10s %s\n", key, fmt.Sprintf(format, a...))
+	row := func(key, value string) { b.WriteString(w.Row(key, value)) }
+	name := s.Name
+	if s.Default {
+		name = c.say("account.default", name)
 	}
-	fmt.Fprintf(&b, "%s%s\n", s.Name, onlyIf(s.Default, " (default)"))
-	line("address", "%s", strings.Join(append([]string{s.Address}, s.Senders...), ", "))
-	line("sending", "%s", s.SMTP)
+	b.WriteString(name + "\n")
+	row("row.address", strings.Join(append([]string{s.Address}, s.Senders...), ", "))
+	row("row.sending", means.DescribeServer(s.SMTP.server()))
 	if s.POP != nil {
-		line("POP", "%s", *s.POP)
+		row("row.pop", means.DescribeServer(s.POP.server()))
 	}
-	line("login", "%s, method %s", s.Username, s.Auth)
+	row("row.login", c.say("shown.login", s.Username, s.Auth))
 	switch {
 	case s.OAuth == nil:
-		line("secret", "kept in: %s", s.Secret)
+		row("row.secret", c.say("shown.kept", s.Secret))
 	case s.OAuth.SignedIn != nil && !*s.OAuth.SignedIn:
-		line("sign-in", "not signed in; run: melon login %s", s.Name)
+		row("row.signin", c.say("shown.signedout", s.Name))
 	default:
-		line("sign-in", "kept in: %s", s.OAuth.Store)
+		row("row.signin", c.say("shown.kept", s.OAuth.Store))
 	}
 	if len(s.Fallback) > 0 {
-		line("fallback", "%s", strings.Join(s.Fallback, ", "))
+		row("row.fallback", strings.Join(s.Fallback, ", "))
 	}
 	for _, l := range s.Learned {
-		line("learned", "%s", describeLearned(l))
+		row("row.learned", c.describeLearned(l))
 	}
 	if s.Live == nil {
-		line("state", "unknown, as no relay is running")
+		row("row.state", c.say("shown.norelay"))
 		return b.String()
 	}
-	line("state", "%s", s.Live.State)
+	row("row.state", c.say("state."+string(s.Live.State)))
 	if s.Live.Auth != "" {
-		line("last", "logged in by %s", s.Live.Auth)
+		row("row.last", c.say("shown.by", s.Live.Auth))
 	}
 	if s.Live.RelayOpenUntil != nil {
-		line("relay", "open until %s", s.Live.RelayOpenUntil.Local().Format(time.TimeOnly))
+		row("row.relay", c.say("shown.open", s.Live.RelayOpenUntil.Local().Format(time.TimeOnly)))
 	}
 	if s.Live.LastError != nil {
-		describeError(&b, "             ", s.Live.LastError, lang)
+		describeError(&b, "             ", s.Live.LastError, c.explainLanguage())
 	}
 	return b.String()
 }
 
 // describeLearned is what proved right on one network, on one line.
-func describeLearned(l relay.Learned) string {
+func (c *cli) describeLearned(l relay.Learned) string {
 	var facts []string
-	add := func(ok bool, format string, a ...any) {
+	add := func(ok bool, fact string) {
 		if ok {
-			facts = append(facts, fmt.Sprintf(format, a...))
+			facts = append(facts, fact)
 		}
 	}
-	add(l.NeedsPOP, "needs a POP login first")
-	add(l.ConnectAfterPOP, "connects only after it")
-	add(l.Settle > 0, "waits %s after it", l.Settle)
-	add(l.Window > 0, "the login holds for %s", l.Window)
-	add(l.Port != 0, "port %d", l.Port)
-	add(l.Mechanism != "", "logs in by %s", l.Mechanism)
-	add(l.Lockstep, "one command at a time")
+	add(l.NeedsPOP, c.say("learned.pop"))
+	add(l.ConnectAfterPOP, c.say("learned.after"))
+	add(l.Settle > 0, c.say("learned.settle", l.Settle))
+	add(l.Window > 0, c.say("learned.window", l.Window))
+	add(l.Port != 0, c.say("learned.port", l.Port))
+	add(l.Mechanism != "", c.say("learned.mechanism", l.Mechanism))
+	add(l.Lockstep, c.say("learned.lockstep"))
 	if facts == nil {
-		facts = []string{"works as configured"}
+		facts = []string{c.say("learned.nothing")}
 	}
-	return fmt.Sprintf("on %s (since %s): %s", l.Network, l.Since.Local().Format(time.DateOnly), strings.Join(facts, ", "))
+	return c.say("learned.line", l.Network, l.Since.Local().Format(time.DateOnly), strings.Join(facts, c.say("learned.comma")))
 }
 
-// String is the server for people.
-func (s shownServer) String() string {
-	return setup.DescribeServer(upstream.Server{Host: s.Host, Port: s.Port, Security: upstream.Security(s.Security)})
+// server is what was shown.
+func (s shownServer) server() upstream.Server {
+	return upstream.Server{Host: s.Host, Port: s.Port, Security: upstream.Security(s.Security)}
 }
 
 func (c *cli) accountDefaultCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "default [NAME]",
-		Short: "make an account the default, for senders that none claims; without NAME say which one is",
-		Args:  cobra.MaximumNArgs(1),
+		Use:  "default [NAME]",
+		Args: cobra.MaximumNArgs(1),
 	}
 	none := cmd.Flags().Bool("none", false, "have no default: mail from a sender that none claims is refused")
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
@@ -305,7 +310,7 @@ func (c *cli) accountDefaultCommand() *cobra.Command {
 		}
 		name := ""
 		if !*none {
-			a, err := namedAccount(cfg, args[0])
+			a, err := c.namedAccount(cfg, args[0])
 			if err != nil {
 				return err
 			}
@@ -321,8 +326,7 @@ func (c *cli) accountDefaultCommand() *cobra.Command {
 
 func (c *cli) accountRemoveCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "remove NAME",
-		Short: "take an account out of the configuration, and its stored secret away",
+		Use: "remove NAME",
 		Long: `Takes an account out of the configuration and deletes the password or sign-in
 that Melon stored for it (a keyring item, or a file in the state directory; your
 own files, commands and variables stay). Messages that wait for it stay too.
@@ -331,33 +335,29 @@ Asks first; --yes does not.`,
 	}
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
-		p, cfg, err := c.configured()
-		if err != nil {
-			return err
-		}
-		a, err := namedAccount(cfg, args[0])
+		p, cfg, a, err := c.account(args[0])
 		if err != nil {
 			return err
 		}
 		if !*yes {
 			person, _ := c.person(false)
-			ok, err := person.Confirm(cmd.Context(), fmt.Sprintf("Remove the account %s (%s) and its stored secret?", a.Name, a.Address), false)
+			ok, err := person.Confirm(cmd.Context(), c.say("account.remove", a.Name, a.Address), false)
 			switch {
 			case errors.Is(err, setup.ErrNobody):
-				return &failure{exitUsage, errors.New("there is no terminal to ask on; add --yes")}
+				return &failure{exitUsage, c.fail(nil, "account.terminal")}
 			case err != nil:
 				return err
 			case !ok:
-				return errors.New("nothing was removed")
+				return c.fail(nil, "account.kept")
 			}
 		}
 		if err := config.RemoveAccount(p.Config, a.Name); err != nil {
 			return refused(err)
 		}
 		if err := c.setup(p, cfg).Forget(cmd.Context(), cfg, a); err != nil {
-			fmt.Fprintf(c.stderr, "the account is removed, but its stored secret could not be: %s\n", setup.Sentence(err))
+			fmt.Fprint(c.stderr, c.say("account.leftover", setup.Sentence(err)))
 		}
-		fmt.Fprintf(c.stderr, "removed %s\n", a.Name)
+		fmt.Fprint(c.stderr, c.say("account.removed", a.Name))
 		return c.reload(cmd.Context())
 	})
 	return cmd

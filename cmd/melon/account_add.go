@@ -23,8 +23,7 @@ func (c *cli) accountAddCommand() *cobra.Command {
 		stdin bool
 	)
 	cmd := &cobra.Command{
-		Use:   "add ADDRESS",
-		Short: "set up an account: find the servers, ask for the password, test, save",
+		Use: "add ADDRESS",
 		Long: `Finds the servers for a mail address, shows where they are known from, asks for
 the password without echo (or signs in with OAuth 2.0), logs in to test without
 sending anything, offers to send a message to yourself, saves, tells a running

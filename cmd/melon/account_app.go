@@ -44,35 +44,17 @@ func (c *cli) printMailApps(ctx context.Context, p config.Paths, a upstream.Acco
 		return err
 	}
 	port, running := c.localPort(ctx, cfg)
-	login, muttUser := "none (\"No authentication\")", ""
+	login, muttUser := c.say("apps.nologin"), ""
 	if cfg.Listen.Login == config.LoginRequired {
-		login = fmt.Sprintf("user name %s, with the local password (listen.password)", a.Name)
+		login = c.say("apps.login", a.Name)
 		muttUser = a.Name + "@"
 	}
-	fmt.Fprintf(c.stdout, `
-Tell your mail app to send by Melon:
-
-  outgoing server (SMTP)  localhost
-  port                    %[1]s
-  encryption              none (the connection stays inside this computer)
-  login                   %[2]s
-
-Thunderbird  Account Settings, Outgoing Server (SMTP), Add: server name localhost,
-             port %[1]s, connection security None, authentication method
-             No authentication; then choose it for the account %[3]s.
-Apple Mail   Settings, Accounts, Server Settings, outgoing: Edit SMTP Server List,
-             +: host name localhost, port %[1]s, "Automatically manage connection
-             settings" off, "Use TLS/SSL" off, authentication None.
-Outlook      (classic) Account Settings, Change, More Settings: outgoing server
-             localhost, port %[1]s, encryption None, "requires authentication" off.
-mutt         set smtp_url="smtp://%[4]slocalhost:%[1]s/"   set ssl_starttls=no   set from="%[3]s"
-
-`, port, login, a.Address, muttUser)
+	fmt.Fprint(c.stdout, c.say("apps.settings", port, login, a.Address, muttUser))
 	if cfg.Listen.Login != config.LoginOff && cfg.Listen.Login != config.LoginRequired {
-		fmt.Fprintf(c.stdout, "An app that insists on a login: user name %s, any password.\n", a.Name)
+		fmt.Fprint(c.stdout, c.say("apps.anylogin", a.Name))
 	}
 	if !running {
-		fmt.Fprintln(c.stdout, "Start the relay with: melon run")
+		fmt.Fprint(c.stdout, c.say("apps.start"))
 	}
 	return nil
 }

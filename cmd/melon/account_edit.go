@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,8 +20,7 @@ import (
 
 func (c *cli) accountEditCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "edit NAME [KEY=VALUE …]",
-		Short: "change settings of an account; without any, open the configuration in your editor",
+		Use: "edit NAME [KEY=VALUE …]",
 		Long: `Changes settings in the configuration; its comments and order stay. KEY is a
 setting as the file spells it:
 
@@ -52,11 +49,11 @@ one otherwise.`,
 		if err != nil {
 			return err
 		}
-		a, err := namedAccount(cfg, args[0])
+		a, err := c.namedAccount(cfg, args[0])
 		if err != nil {
 			return err
 		}
-		fields, err := parseFields(args[1:], *unset)
+		fields, err := c.parseFields(args[1:], *unset)
 		if err != nil {
 			return &failure{exitUsage, err}
 		}
@@ -78,14 +75,14 @@ one otherwise.`,
 
 // parseFields reads KEY=VALUE words. Lists and secrets are written as in the
 // file; a password itself is refused, as the process list shows it to everybody.
-func parseFields(words, unset []string) ([]config.Field, error) {
+func (c *cli) parseFields(words, unset []string) ([]config.Field, error) {
 	var fields []config.Field
 	for _, w := range words {
 		key, value, ok := strings.Cut(w, "=")
 		if !ok || key == "" {
-			return nil, errors.New("settings are written KEY=VALUE, such as auth=plain")
+			return nil, c.fail(nil, "account.fields")
 		}
-		v, err := fieldValue(key, value)
+		v, err := c.fieldValue(key, value)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +95,7 @@ func parseFields(words, unset []string) ([]config.Field, error) {
 }
 
 // fieldValue gives a value the type that its setting has.
-func fieldValue(key, value string) (any, error) {
+func (c *cli) fieldValue(key, value string) (any, error) {
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	switch last {
 	case "port":
@@ -116,13 +113,13 @@ func fieldValue(key, value string) (any, error) {
 		}
 		return []string{value}, nil
 	case "password", "client_secret":
-		return secretValue(key, value)
+		return c.secretValue(key, value)
 	}
 	return value, nil
 }
 
 // secretValue reads {keyring: NAME} and the like.
-func secretValue(key, value string) (upstream.SecretRef, error) {
+func (c *cli) secretValue(key, value string) (upstream.SecretRef, error) {
 	var ref struct {
 		Keyring string
 		Command []string
@@ -132,7 +129,7 @@ func secretValue(key, value string) (upstream.SecretRef, error) {
 	d := yaml.NewDecoder(strings.NewReader(value))
 	d.KnownFields(true)
 	if err := d.Decode(&ref); err != nil { // the cause would quote the value
-		return upstream.SecretRef{}, fmt.Errorf("%s takes the place of a secret, such as '%s={keyring: NAME}'; to change the password itself use --password", key, key)
+		return upstream.SecretRef{}, c.fail(nil, "account.secret", key)
 	}
 	if ref.File != "" {
 		abs, err := filepath.Abs(ref.File)
@@ -150,7 +147,7 @@ func (c *cli) newPassword(ctx context.Context, p config.Paths, name string, stdi
 	if err != nil {
 		return err
 	}
-	a, err := namedAccount(cfg, name)
+	a, err := c.namedAccount(cfg, name)
 	if err != nil {
 		return err
 	}
@@ -160,14 +157,14 @@ func (c *cli) newPassword(ctx context.Context, p config.Paths, name string, stdi
 
 // openEditor opens the configuration and checks what came out.
 func (c *cli) openEditor(ctx context.Context, p config.Paths) error {
-	words := append(slices.Clone(c.editor(runtime.GOOS)), p.Config)
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	argv := append(slices.Clone(c.editor(runtime.GOOS)), p.Config)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.ownFiles()
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("the editor %s: %w", words[0], err)
+		return c.fail(err, "account.editor", argv[0], err)
 	}
 	if err := config.Check(p.Config); err != nil {
-		return &failure{exitUsage, fmt.Errorf("%w\nA running relay keeps its old configuration until this is mended", err)}
+		return &failure{exitUsage, c.fail(err, "account.mend", err)}
 	}
 	return c.reload(ctx)
 }

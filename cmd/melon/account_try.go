@@ -16,8 +16,7 @@ import (
 
 func (c *cli) accountTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "test NAME",
-		Short: "log in as the relay would, without sending; exit 1 unless it works",
+		Use: "test NAME",
 		Long: `Connects and logs in as the relay would and asks whether a message would be
 taken, without sending one. When that works, an account that needed attention is
 tried again by the running relay.`,
@@ -26,11 +25,7 @@ tried again by the running relay.`,
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		p, cfg, err := c.configured()
-		if err != nil {
-			return err
-		}
-		a, err := namedAccount(cfg, args[0])
+		p, cfg, a, err := c.account(args[0])
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,12 +13,12 @@ import (
 
 	"melon/packaging/autostart"
 	"melon/proxy/smtpin"
+	"melon/proxy/words"
 )
 
 func (c *cli) autostartCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "autostart",
-		Short: "start at login, by the platform's own means",
+		Use: "autostart",
 		Long: `Makes Melon start at login: by systemd user units, by a desktop's autostart
 entries where no user manager runs, by LaunchAgents on macOS, by the Run key on
 Windows. It starts or stops nothing now. After an update that moved the program,
@@ -33,9 +32,8 @@ Windows. It starts or stops nothing now. After an update that moved the program,
 
 func (c *cli) autostartOn() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "on",
-		Short: "start at login; again is no error",
-		Args:  cobra.NoArgs,
+		Use:  "on",
+		Args: cobra.NoArgs,
 	}
 	sockets := cmd.Flags().Bool("socket-activation", false, "systemd only: nothing runs until an app connects; messages that wait are not sent before (default false)")
 	tray := cmd.Flags().Bool("tray", false, "the icon, too; default: when melon-tray is beside melon")
@@ -52,20 +50,20 @@ func (c *cli) autostartOn() *cobra.Command {
 		case cmd.Flags().Changed("tray") && !*tray:
 			p.Tray = ""
 		case *tray && p.Tray == "":
-			return errors.New("there is no melon-tray beside melon")
+			return c.fail(nil, "autostart.notray")
 		}
 		changed, err := m.On(cmd.Context(), p)
 		if err != nil {
 			return err
 		}
-		text := "Melon starts at the next login."
+		text := c.say("autostart.on")
 		if len(p.Listen) > 0 {
-			text = "From the next login on Melon starts when an app connects to " + strings.Join(p.Listen, " or ") + "."
+			text = c.say("autostart.sockets", strings.Join(p.Listen, c.say("autostart.or")))
 		}
 		if !changed {
-			text = "It was so already. " + text
+			text = c.say("autostart.already", text)
 		}
-		_, err = fmt.Fprintln(c.stdout, text)
+		_, err = fmt.Fprint(c.stdout, text)
 		return err
 	})
 	return cmd
@@ -135,9 +133,8 @@ func activationAddresses(configured []string, byDefault bool) (out []string, err
 
 func (c *cli) autostartOff() *cobra.Command {
 	return &cobra.Command{
-		Use:   "off",
-		Short: "do not start at login; again is no error",
-		Args:  cobra.NoArgs,
+		Use:  "off",
+		Args: cobra.NoArgs,
 		RunE: c.do(func(cmd *cobra.Command, _ []string) error {
 			m, err := autostart.System(c.getenv)
 			if err != nil {
@@ -146,7 +143,7 @@ func (c *cli) autostartOff() *cobra.Command {
 			if _, err := m.Off(cmd.Context()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.stdout, "Melon does not start at login.")
+			_, err = fmt.Fprint(c.stdout, c.say("autostart.off"))
 			return err
 		}),
 	}
@@ -154,9 +151,8 @@ func (c *cli) autostartOff() *cobra.Command {
 
 func (c *cli) autostartStatus() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "say whether Melon starts at login, and how",
-		Args:  cobra.NoArgs,
+		Use:  "status",
+		Args: cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(*cobra.Command, []string) error {
@@ -172,20 +168,20 @@ func (c *cli) autostartStatus() *cobra.Command {
 			return c.printJSON(s)
 		}
 		if !s.Enabled {
-			_, err = fmt.Fprintf(c.stdout, "off (%s)\n", s.Method)
+			_, err = fmt.Fprint(c.stdout, c.say("autostart.isoff", s.Method))
 			return err
 		}
-		fmt.Fprintf(c.stdout, "on (%s)\n", s.Method)
-		for _, l := range [][2]string{{"program", s.Melon}, {"icon", s.Tray}, {"problem", s.Problem}} {
+		fmt.Fprint(c.stdout, c.say("autostart.ison", s.Method))
+		for _, l := range [][2]string{{c.say("row.program"), s.Melon}, {c.say("row.icon"), s.Tray}, {c.say("row.problem"), s.Problem}} {
 			if l[1] != "" {
-				fmt.Fprintf(c.stdout, "  %-8s %s\n", l[0], l[1])
+				fmt.Fprintf(c.stdout, "  %s %s\n", words.Pad(l[0], 8), l[1])
 			}
 		}
 		if s.SocketActivation {
-			fmt.Fprintln(c.stdout, "  starts when an app connects")
+			fmt.Fprint(c.stdout, c.say("autostart.connects"))
 		}
 		for _, f := range s.Files {
-			fmt.Fprintf(c.stdout, "  file     %s\n", f)
+			fmt.Fprintf(c.stdout, "  %s %s\n", words.Pad(c.say("row.file"), 8), f)
 		}
 		return nil
 	})

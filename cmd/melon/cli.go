@@ -13,6 +13,7 @@ import (
 
 	"melon/proxy/config"
 	"melon/proxy/control/client"
+	"melon/proxy/words"
 	"melon/upstream/discover"
 )
 
@@ -33,6 +34,7 @@ type cli struct {
 
 	flags config.Flags
 	lang  string
+	words *words.Words // of the table; nil until say finds out the language
 
 	find func(context.Context, discover.Options, string) ([]discover.Candidate, error) // nil: discover.Discover
 }
@@ -68,6 +70,9 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 		status = f.status
 	}
 	if text := err.Error(); text != "" {
+		if text == client.ErrNotRunning.Error() {
+			text = c.say("running.none")
+		}
 		if _, isConfig := errors.AsType[config.Problems](err); !isConfig {
 			text = "melon: " + text
 		}
@@ -106,15 +111,7 @@ func protectReplies(args []string) []string {
 // root builds the command tree.
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "melon",
-		Short: "a local SMTP relay that gets your mail to your provider from any network",
-		Long: `Melon stands between your mail app and your provider. The app sends to this
-computer; Melon gets the message out from whatever network you are on: it logs
-in by POP first where the provider wants that, by password or OAuth 2.0
-elsewhere, keeps what cannot go yet, and says why.
-
-Start with:  melon demo            see it work, with nothing set up
-             melon run             run the relay; it says what to set up next`,
+		Use:           "melon",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -137,6 +134,7 @@ Start with:  melon demo            see it work, with nothing set up
 		c.pauseCommand(), c.resumeCommand(), c.explainCommand(), c.doctorCommand(), c.configCommand(), c.versionCommand(), c.autostartCommand(),
 		c.sendmailCommand(), c.manualCommand(), c.stopCommand(),
 	)
+	c.describe(root)
 	return root
 }
 

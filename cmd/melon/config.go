@@ -12,15 +12,13 @@ import (
 
 func (c *cli) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "check the configuration, or say where it is",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:  "config",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	check := &cobra.Command{
-		Use:   "check",
-		Short: "read the configuration, start nothing; exit 2 when it is wrong",
-		Args:  cobra.NoArgs,
+		Use:  "check",
+		Args: cobra.NoArgs,
 	}
 	check.RunE = c.do(func(*cobra.Command, []string) error {
 		p, err := c.paths()
@@ -30,18 +28,17 @@ func (c *cli) configCommand() *cobra.Command {
 		err = config.Check(p.Config)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && !p.ConfigGiven:
-			_, err = fmt.Fprintf(c.stdout, "%s does not exist yet: that is an empty configuration. Add an account with: melon account add ADDRESS\n", p.Config)
+			_, err = fmt.Fprint(c.stdout, c.say("config.absent", p.Config))
 			return err
 		case err != nil:
 			return &failure{exitUsage, err}
 		}
-		_, err = fmt.Fprintf(c.stdout, "%s is good\n", p.Config)
+		_, err = fmt.Fprint(c.stdout, c.say("config.good", p.Config))
 		return err
 	})
 	path := &cobra.Command{
-		Use:   "path",
-		Short: "print where the configuration is, or would be",
-		Args:  cobra.NoArgs,
+		Use:  "path",
+		Args: cobra.NoArgs,
 	}
 	asJSON := jsonFlag(path)
 	path.RunE = c.do(func(*cobra.Command, []string) error {

@@ -37,8 +37,7 @@ const demoMessage = "From: Taro <taro@provider-a.example>\r\n" +
 
 func (c *cli) demoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: "see Melon work, with nothing set up: a provider in a box and a relay in front of it",
+		Use: "demo",
 		Long: `Runs a provider in a box on loopback (POP3 and SMTP; it relays only after a POP
 login) and a relay in front of it, sends one message, shows every line of the
 conversations, then says what to do next. Leaves nothing behind. Exit 0 only if
@@ -58,7 +57,7 @@ func (c *cli) demo(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	show := &stage{w: c.stdout, client: "app"}
+	show := &stage{w: c.stdout, client: "app", opened: c.say("demo.opened")}
 	provider, err := lab.Start(lab.Options{
 		Dir:        dir,
 		Hosts:      []string{"127.0.0.1"},
@@ -72,9 +71,9 @@ func (c *cli) demo(ctx context.Context) (err error) {
 	}
 	defer provider.Close()
 
-	show.say("1. Without Melon: from the hotel's network the provider refuses to relay.")
+	show.tell(c.say("demo.without"))
 	if err := demoRefusal(provider); err != nil {
-		return err
+		return c.fail(err, "demo.unrefused", err)
 	}
 	if err := provider.WaitIdle(ctx); err != nil {
 		return err
@@ -89,39 +88,34 @@ func (c *cli) demo(ctx context.Context) (err error) {
 		defer cancel()
 		relay.stop(end)
 	}()
-	show.say("2. With Melon: the app sends to this computer. Melon logs in by POP first, the\n   provider opens its relay for this address, and the message goes through.")
+	show.tell(c.say("demo.with"))
 	if err := demoSend(relay.smtp.Addresses()[0].Addr, show.app); err != nil {
-		return fmt.Errorf("the demo's message did not go out: %w", err)
+		return c.fail(err, "demo.unsent", err)
 	}
 	got, err := provider.Wait(ctx, 1)
 	if err != nil {
-		return fmt.Errorf("the demo's message did not arrive: %w", err)
+		return c.fail(err, "demo.lost", err)
 	}
 	added, rest, _ := bytes.Cut(got[0].Data, []byte("\r\n"))
 	if !bytes.Equal(rest, []byte(demoMessage)) {
-		return errors.New("the demo's message arrived changed")
+		return c.fail(nil, "demo.changed")
 	}
-	show.say("3. Arrived: <%s> → <%s>, %d octets, unchanged but for one line on top:",
-		got[0].Envelope.From, got[0].Envelope.Recipients[0].Address, got[0].Size)
-	show.line("   %s", added)
-	stats := provider.Stats()
-	show.line("   POP logins: %d. A second message within ten minutes would need none.", stats.POPLogins)
-	show.say("Now with your own account:")
-	show.line(`   melon account add you@your-provider.example    find the servers, ask for the password, test
-   melon run                                       start the relay
-   then tell your mail app to send to localhost, port 2525, without encryption.
-   melon doctor says why mail cannot go; melon help lists everything.`)
+	env := got[0].Envelope
+	show.tell(c.say("demo.arrived", env.From, env.Recipients[0].Address, got[0].Size))
+	show.tell(fmt.Sprintf("   %s\n", added))
+	show.tell(c.say("demo.logins", provider.Stats().POPLogins))
+	show.tell(c.say("demo.next"))
 	return nil
 }
 
-// demoRefusal sends straight to the provider, as an app without Melon would.
+// demoRefusal sends straight to the provider, as an app without Melon would. The
+// error is what came instead of the refusal.
 func demoRefusal(p *lab.Provider) error {
 	err := demoSend(p.SMTPAddr(), nil)
-	var refusal *textproto.Error
-	if !errors.As(err, &refusal) || refusal.Code/100 != 5 {
-		return fmt.Errorf("the provider in a box should have refused, but: %v", err)
+	if refusal, ok := errors.AsType[*textproto.Error](err); ok && refusal.Code/100 == 5 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%v", err) // also when there was none
 }
 
 // demoRelay starts a relay with one account, that of the provider in a box.
@@ -180,6 +174,7 @@ type stage struct {
 	mu     sync.Mutex
 	w      io.Writer
 	client string // who talks to the provider
+	opened string // points out that the relay is open
 	login  bool   // a POP password was sent, its answer is yet to come
 }
 
@@ -189,12 +184,10 @@ func (s *stage) clientIs(name string) {
 	s.client = name
 }
 
-func (s *stage) say(format string, a ...any) { s.line("\n"+format, a...) }
-
-func (s *stage) line(format string, a ...any) {
+func (s *stage) tell(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(s.w, format+"\n", a...)
+	fmt.Fprint(s.w, text)
 }
 
 // app shows a line between the app and Melon.
@@ -203,7 +196,7 @@ func (s *stage) app(l trace.Line) {
 	if l.Client {
 		arrow = "→"
 	}
-	s.line("   app   %s melon      %s", arrow, l.Text)
+	s.tell(fmt.Sprintf("   app   %s melon      %s\n", arrow, l.Text))
 }
 
 // provider shows a line between the client (Melon, or the app itself) and the
@@ -220,7 +213,7 @@ func (s *stage) provider(l lab.Line) {
 		return
 	}
 	if !l.Client && s.login && strings.HasPrefix(l.Text, "+OK") {
-		fmt.Fprintln(s.w, "         ───── the provider now relays for this address, for ten minutes")
+		fmt.Fprintln(s.w, "         "+s.opened)
 	}
 	s.login = l.Client && strings.HasPrefix(l.Text, "PASS")
 }

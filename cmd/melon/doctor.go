@@ -31,8 +31,7 @@ type doctorFlags struct {
 
 func (c *cli) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "doctor [ACCOUNT]",
-		Short: "say why mail can or cannot be sent here and now, and what to do; sends no message",
+		Use: "doctor [ACCOUNT]",
 		Long: `Looks, side by side and for at most 20 seconds, at the network and its sign-in
 page, the names and ports of the account's servers, their certificates, the
 clock and a VPN on the way; logs in by POP and SMTP as Melon would; then names a
@@ -63,7 +62,7 @@ when there is no such account.`,
 	cmd.Flags().StringVar(&f.to, "to", doctor.DefaultOutside, "recipient at another provider: `ADDRESS`; nothing is sent to it")
 	cmd.Flags().BoolVar(&f.force, "force", false, "log in although the password was refused before")
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
-		if err := f.check(); err != nil {
+		if err := c.checkDoctor(f); err != nil {
 			return &failure{exitUsage, err}
 		}
 		return c.examine(cmd.Context(), args, f)
@@ -71,13 +70,13 @@ when there is no such account.`,
 	return cmd
 }
 
-// check refuses flags that no examination can use.
-func (f doctorFlags) check() error {
+// checkDoctor refuses flags that no examination can use.
+func (c *cli) checkDoctor(f doctorFlags) error {
 	if local, domain, ok := strings.Cut(f.to, "@"); !ok || local == "" || domain == "" || strings.ContainsAny(f.to, " <>\r\n\t\x00") {
-		return fmt.Errorf("--to %q: write a mail address", f.to)
+		return c.fail(nil, "doctor.to", f.to)
 	}
 	if u, err := url.Parse(f.probe); f.probe != "" && f.probe != "off" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("--probe %q: write an http or https address, or off", f.probe)
+		return c.fail(nil, "doctor.probe", f.probe)
 	}
 	return nil
 }
@@ -96,19 +95,19 @@ func (c *cli) examine(ctx context.Context, args []string, f doctorFlags) error {
 	if len(args) > 0 {
 		a, ok := findAccount(cfg, args[0])
 		if !ok {
-			return &failure{exitUsage, fmt.Errorf("there is no account %q; melon account list shows those that there are", args[0])}
+			return &failure{exitUsage, c.fail(nil, "doctor.unknown", args[0])}
 		}
 		accounts = []upstream.Account{a}
 	}
 	_, domain, _ := strings.Cut(f.to, "@")
 	for _, a := range accounts {
 		if _, own, _ := strings.Cut(a.Address, "@"); strings.EqualFold(own, domain) {
-			return &failure{exitUsage, fmt.Errorf("--to %s: a provider always takes mail to its own addresses; name one at another provider than %s", f.to, a.Address)}
+			return &failure{exitUsage, c.fail(nil, "doctor.own", f.to, a.Address)}
 		}
 	}
 	lang := c.language(cfg.Language)
 	if len(accounts) == 0 {
-		fmt.Fprintln(c.stderr, "melon: no account is set up yet, so only the network is looked at; add one with: melon account add ADDRESS")
+		fmt.Fprint(c.stderr, c.say("doctor.noaccount"))
 		accounts = []upstream.Account{{}}
 	}
 	reports, err := c.reports(ctx, p, cfg, accounts, doctor.Options{
@@ -123,7 +122,7 @@ func (c *cli) examine(ctx context.Context, args []string, f doctorFlags) error {
 			return err
 		}
 		if err := os.WriteFile(f.report, page.Bytes(), 0o644); err != nil {
-			return fmt.Errorf("the report: %w", err)
+			return c.fail(err, "doctor.report", err)
 		}
 	}
 	if err := c.printReports(reports, cfg, f, len(args) > 0); err != nil {

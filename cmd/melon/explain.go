@@ -28,8 +28,7 @@ func explain(phase upstream.Phase, text, lang string) explained {
 
 func (c *cli) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain [--phase PHASE] [REPLY]",
-		Short: "say what a server's reply means and what to do",
+		Use: "explain [--phase PHASE] [REPLY]",
 		Long: `Says what a server's reply means, and what to do first. Paste the text of your
 mail app's error box as it is. Without REPLY, reads lines PHASE<TAB>REPLY from
 standard input and answers each with a line.
@@ -101,18 +100,6 @@ func (c *cli) printExplained(x explained) error {
 	fmt.Fprintf(&b, "\n(%s; retry: %s)\n", x.Class, x.Retry)
 	_, err := fmt.Fprint(c.stdout, b.String())
 	return err
-}
-
-// explainLanguage does without a configuration that cannot be read: the
-// command is for people in trouble.
-func (c *cli) explainLanguage() string {
-	configured := ""
-	if p, err := c.paths(); err == nil {
-		if cfg, err := c.loadConfig(p); err == nil {
-			configured = cfg.Language
-		}
-	}
-	return c.language(configured)
 }
 
 func phaseList() string {

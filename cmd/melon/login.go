@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
 
@@ -13,8 +12,7 @@ import (
 
 func (c *cli) loginCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "login ACCOUNT",
-		Short: "sign an account in with OAuth 2.0",
+		Use: "login ACCOUNT",
 		Long: `Opens the provider's sign-in page in your browser and waits until you are back;
 the link is printed as well. With --device it prints a code and a link that can
 be opened on any device. The sign-in is stored where the account's secret is
@@ -26,16 +24,12 @@ kept, and a running relay uses it at once.`,
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 		defer stop()
-		p, cfg, err := c.configured()
-		if err != nil {
-			return err
-		}
-		a, err := namedAccount(cfg, args[0])
+		p, cfg, a, err := c.account(args[0])
 		if err != nil {
 			return err
 		}
 		if a.OAuth.IsZero() {
-			return fmt.Errorf("the account %s has no oauth: block, so there is nothing to sign in to; its password is changed with: melon account edit %s --password", a.Name, a.Name)
+			return c.fail(nil, "account.nooauth", a.Name)
 		}
 		if err := os.MkdirAll(p.State, 0o700); err != nil {
 			return err

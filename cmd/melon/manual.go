@@ -16,8 +16,7 @@ import (
 // built Melon themselves.
 func (c *cli) manualCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "manual DIR",
-		Short: "write the manual pages into a directory",
+		Use: "manual DIR",
 		Long: `Writes melon.1, a page for each command, melon.yaml.5 and melon-tray.1 into DIR,
 and those in Japanese into DIR/ja.
 Read one with: man -l DIR/melon.1`,

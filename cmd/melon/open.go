@@ -13,8 +13,7 @@ import (
 
 func (c *cli) openCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "open [PAGE]",
-		Short: "open the web page through a one-time link",
+		Use: "open [PAGE]",
 		Long: `Opens the running relay's page in your browser, by a link that works once and
 for a minute; the browser is then let in for a week, without a password. PAGE is
 outbox, why, account, activity, settings, add, or any path of the page.`,
@@ -39,7 +38,7 @@ outbox, why, account, activity, settings, add, or any path of the page.`,
 				return err
 			}
 			if err := openBrowser(cmd.Context(), runtime.GOOS, link); err != nil {
-				return fmt.Errorf("no browser could be opened (%w); open this link yourself, within a minute: %s", err, link)
+				return c.fail(err, "open.failed", err, link)
 			}
 			return nil
 		})

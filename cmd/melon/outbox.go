@@ -16,8 +16,7 @@ import (
 
 func (c *cli) outboxCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "outbox",
-		Short: "the messages that wait",
+		Use: "outbox",
 		Long: `The messages that wait. Commands take IDs; the beginning of one will do, as long
 as it is the only one that begins so.`,
 		Args: cobra.NoArgs,
@@ -25,16 +24,16 @@ as it is the only one that begins so.`,
 	}
 	cmd.AddCommand(
 		c.outboxListCommand(), c.outboxShowCommand(), c.outboxExportCommand(),
-		c.outboxVerbCommand("send", "try to send now; without ID all but the held ones", 0),
-		c.outboxVerbCommand("hold", "keep from being sent until released", 1),
-		c.outboxVerbCommand("release", "send what is held, needs attention or is unconfirmed", 1),
-		c.outboxRemoveCommand(),
+		c.outboxVerbCommand("send", 0),
+		c.outboxVerbCommand("hold", 1),
+		c.outboxVerbCommand("release", 1),
+		c.outboxVerbCommand("remove", 1),
 	)
 	return cmd
 }
 
 func (c *cli) outboxListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "list what waits, oldest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Args: cobra.NoArgs}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, _ []string) error {
 		return c.withClient(func(cl *client.Client) error {
@@ -46,7 +45,7 @@ func (c *cli) outboxListCommand() *cobra.Command {
 				return c.printJSON(entries)
 			}
 			if len(entries) == 0 {
-				_, err := fmt.Fprintln(c.stdout, "Nothing waits.")
+				_, err := fmt.Fprint(c.stdout, c.say("outbox.empty"))
 				return err
 			}
 			return listEntries(c.stdout, entries)
@@ -73,7 +72,7 @@ func listEntries(w io.Writer, entries []api.Entry) error {
 }
 
 func (c *cli) outboxShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show ID", Short: "show one message's envelope, state and the provider's words", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "show ID", Args: cobra.ExactArgs(1)}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
 		return c.withClient(func(cl *client.Client) error {
@@ -109,7 +108,7 @@ func describeEntry(e api.Entry, lang string) string {
 }
 
 func (c *cli) outboxExportCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "export ID", Short: "write the message (.eml) to standard output or a new file", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "export ID", Args: cobra.ExactArgs(1)}
 	output := cmd.Flags().StringP("output", "o", "", "write to a new `FILE`")
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) (err error) {
 		return c.withClient(func(cl *client.Client) error {
@@ -133,12 +132,12 @@ func (c *cli) outboxExportCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) outboxVerbCommand(verb, short string, least int) *cobra.Command {
+func (c *cli) outboxVerbCommand(verb string, least int) *cobra.Command {
 	use := verb + " ID…"
 	if least == 0 {
 		use = verb + " [ID…]"
 	}
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.MinimumNArgs(least)}
+	cmd := &cobra.Command{Use: use, Args: cobra.MinimumNArgs(least)}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, args []string) error {
 		return c.withClient(func(cl *client.Client) error {
@@ -157,10 +156,5 @@ func (c *cli) outboxVerbCommand(verb, short string, least int) *cobra.Command {
 			return nil
 		})
 	})
-	return cmd
-}
-
-func (c *cli) outboxRemoveCommand() *cobra.Command {
-	cmd := c.outboxVerbCommand("remove", "delete messages that wait; they are not sent", 1)
 	return cmd
 }

@@ -46,12 +46,11 @@ func showProvider(p discover.Provider) shownProvider {
 
 func (c *cli) providerCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "provider",
-		Short: "the providers that Melon knows by itself",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:  "provider",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	list := &cobra.Command{Use: "list", Short: "list the providers", Args: cobra.NoArgs}
+	list := &cobra.Command{Use: "list", Args: cobra.NoArgs}
 	listJSON := jsonFlag(list)
 	list.RunE = c.do(func(*cobra.Command, []string) error {
 		var all []shownProvider
@@ -68,25 +67,25 @@ func (c *cli) providerCommand() *cobra.Command {
 		}
 		return w.Flush()
 	})
-	show := &cobra.Command{Use: "show ID|DOMAIN", Short: "show what Melon knows of one provider", Args: cobra.ExactArgs(1)}
+	show := &cobra.Command{Use: "show ID|DOMAIN", Args: cobra.ExactArgs(1)}
 	showJSON := jsonFlag(show)
 	show.RunE = c.do(func(_ *cobra.Command, args []string) error {
 		p, ok := discover.Find(args[0][strings.LastIndexByte(args[0], '@')+1:])
 		if !ok {
-			return fmt.Errorf("%q is not in the table; melon provider list shows it. Other providers are found by: melon account add ADDRESS", args[0])
+			return c.fail(nil, "provider.unknown", args[0])
 		}
 		if *showJSON {
 			return c.printJSON(showProvider(p))
 		}
-		fmt.Fprintf(c.stdout, "%s (%s)\n%s", p.Name, p.ID, setup.DescribeCandidate(asFound(p)))
+		fmt.Fprintf(c.stdout, "%s (%s)\n%s", p.Name, p.ID, setup.New(setup.Parts{Lang: c.explainLanguage()}).DescribeCandidate(asFound(p)))
 		if p.SMTP.Host == "" {
-			fmt.Fprintf(c.stdout, "  note       %s\n", p.Note)
+			fmt.Fprint(c.stdout, c.inLanguage().Row("row.note", p.Note))
 		}
 		if len(p.Domains) > 0 {
-			fmt.Fprintf(c.stdout, "  addresses  %s\n", strings.Join(p.Domains, ", "))
+			fmt.Fprint(c.stdout, c.inLanguage().Row("row.addresses", strings.Join(p.Domains, ", ")))
 		}
 		if len(p.MX) > 0 {
-			fmt.Fprintf(c.stdout, "  own domains hosted there (MX below): %s\n", strings.Join(p.MX, ", "))
+			fmt.Fprint(c.stdout, c.say("provider.mx", strings.Join(p.MX, ", ")))
 		}
 		return nil
 	})

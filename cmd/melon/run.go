@@ -19,8 +19,7 @@ const graceful = 8 * time.Second
 
 func (c *cli) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run",
-		Short: "the relay in the foreground",
+		Use: "run",
 		Long: `Runs the relay: listeners, outbox, control API and web page. Prints one line for each
 address it listens on, then "ready", on standard error.
 
@@ -89,23 +88,27 @@ func (c *cli) runRelay(ctx context.Context, logLevel string) error {
 	}
 	followBinary(ctx, c.getenv, log)
 	c.greet(cfg, p, d)
-	for {
-		select {
-		case <-hup:
-			if err := d.Reload(); err == nil {
-				setLevel(d.config.Config().Log.Level)
-			}
-			continue
-		case <-ctx.Done():
-		}
-		break
-	}
+	reloadUntil(ctx, d, hup, setLevel)
 	unstop() // a second signal ends the process at once
 	log.Info("stopping")
 	end, cancel := context.WithTimeout(context.Background(), graceful)
 	defer cancel()
 	d.stop(end)
 	return nil
+}
+
+// reloadUntil reads the configuration again at each signal, until ctx ends.
+func reloadUntil(ctx context.Context, d *daemon, hup <-chan os.Signal, setLevel func(string)) {
+	for {
+		select {
+		case <-hup:
+			if err := d.Reload(); err == nil {
+				setLevel(d.config.Config().Log.Level)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // greet prints the addresses and, on a first start, what to do next.
@@ -126,14 +129,7 @@ func (c *cli) greet(cfg *config.Config, p config.Paths, d *daemon) {
 		d.log.Warn(s.Sentence, "id", s.ID, "error", s.Err)
 	}
 	if len(cfg.Accounts) == 0 {
-		fmt.Fprintf(c.stderr, `
-No account is set up yet. Mail is accepted and kept until there is one.
-Add yours with:    melon account add YOU@YOUR-PROVIDER
-or in a browser:   melon open
-or write it into:  %s   (melon help config)
-See it work with:  melon demo
-
-`, p.Config)
+		fmt.Fprint(c.stderr, c.say("run.first", p.Config))
 	}
 	fmt.Fprintln(c.stderr, "ready")
 }

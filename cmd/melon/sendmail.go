@@ -47,9 +47,8 @@ cannot be kept; 75 try again; 77 no permission to send; 78 configuration.`
 
 func (c *cli) sendmailCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "sendmail [OPTION…] [ADDRESS…]",
-		Short: "the sendmail(8) command line, for programs that want one",
-		Long:  sendmailLong,
+		Use:  "sendmail [OPTION…] [ADDRESS…]",
+		Long: sendmailLong,
 		Example: `  melon sendmail -t < message.eml
   git config --global sendemail.sendmailCmd "melon sendmail -i"`,
 		Args:                  cobra.ArbitraryArgs,

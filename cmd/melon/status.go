@@ -26,9 +26,8 @@ func (c *cli) withClient(f func(cl *client.Client) error) error {
 
 func (c *cli) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "say what the relay is doing; exit 3 when none runs",
-		Args:  cobra.NoArgs,
+		Use:  "status",
+		Args: cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = c.do(func(cmd *cobra.Command, _ []string) error {
@@ -40,7 +39,7 @@ func (c *cli) statusCommand() *cobra.Command {
 			if *asJSON {
 				return c.printJSON(s)
 			}
-			_, err = fmt.Fprint(c.stdout, describeStatus(s, c.explainLanguage()))
+			_, err = fmt.Fprint(c.stdout, c.describeStatus(s))
 			return err
 		})
 	})
@@ -48,34 +47,35 @@ func (c *cli) statusCommand() *cobra.Command {
 }
 
 // describeStatus is the status as a person reads it.
-func describeStatus(s api.Status, lang string) string {
+func (c *cli) describeStatus(s api.Status) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Melon %s: %s\n", s.Version, s.State)
+	row := func(key, value string) { b.WriteString(c.inLanguage().Row(key, value)) }
+	b.WriteString(c.say("status.title", s.Version, c.say("state."+string(s.State))))
 	for _, l := range s.Listeners {
-		fmt.Fprintf(&b, "  listening  %s %s\n", l.Kind, l.Address)
+		row("row.listening", l.Kind+" "+l.Address)
 	}
 	if !s.SameUser {
-		b.WriteString("  note       every process of this machine may connect: it is allowed to, or this platform cannot tell users apart\n")
+		row("row.note", c.say("status.others"))
 	}
 	if len(s.Accounts) == 0 {
-		fmt.Fprintf(&b, "  account    none yet; add one with: melon account add ADDRESS (or write %s)\n", s.Config)
+		row("row.account", c.say("status.noaccount", s.Config))
 	}
 	for _, a := range s.Accounts {
-		fmt.Fprintf(&b, "  account    %s (%s): %s", a.Name, a.Address, a.State)
+		line := c.say("status.account", a.Name, a.Address, c.say("state."+string(a.State)))
 		if a.Auth != "" {
-			fmt.Fprintf(&b, ", by %s", a.Auth)
+			line += c.say("status.by", a.Auth)
 		}
 		if a.RelayOpenUntil != nil {
-			fmt.Fprintf(&b, ", relay open until %s", a.RelayOpenUntil.Local().Format("15:04:05"))
+			line += c.say("status.open", a.RelayOpenUntil.Local().Format(time.TimeOnly))
 		}
-		b.WriteString("\n")
+		row("row.account", line)
 		if a.LastError != nil {
-			describeError(&b, "             ", a.LastError, lang)
+			describeError(&b, "             ", a.LastError, c.explainLanguage())
 		}
 	}
-	fmt.Fprintf(&b, "  outbox     %d waiting, %d need attention\n", s.Outbox.Waiting, s.Outbox.Attention)
+	row("row.outbox", c.say("status.counts", s.Outbox.Waiting, s.Outbox.Attention))
 	for _, p := range s.Problems {
-		fmt.Fprintf(&b, "  problem    %s\n", p)
+		row("row.problem", p)
 	}
 	return b.String()
 }
@@ -106,9 +106,8 @@ func serverWords(e *api.Error) string {
 
 func (c *cli) pauseCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "pause",
-		Short: "hold all sending; messages are still accepted into the outbox",
-		Args:  cobra.NoArgs,
+		Use:  "pause",
+		Args: cobra.NoArgs,
 		RunE: c.do(func(cmd *cobra.Command, _ []string) error {
 			return c.withClient(func(cl *client.Client) error { return cl.Pause(cmd.Context()) })
 		}),
@@ -117,9 +116,8 @@ func (c *cli) pauseCommand() *cobra.Command {
 
 func (c *cli) resumeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "resume",
-		Short: "end pause",
-		Args:  cobra.NoArgs,
+		Use:  "resume",
+		Args: cobra.NoArgs,
 		RunE: c.do(func(cmd *cobra.Command, _ []string) error {
 			return c.withClient(func(cl *client.Client) error { return cl.Resume(cmd.Context()) })
 		}),
@@ -128,9 +126,8 @@ func (c *cli) resumeCommand() *cobra.Command {
 
 func (c *cli) logCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "log [-f]",
-		Short: "say what the relay did; -f: and what it does",
-		Args:  cobra.NoArgs,
+		Use:  "log [-f]",
+		Args: cobra.NoArgs,
 	}
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on until interrupted")
 	asJSON := jsonFlag(cmd)

@@ -13,8 +13,7 @@ import (
 // stopCommand ends the relay: for installers, and for platforms without signals.
 func (c *cli) stopCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "stop",
-		Short: "end the running relay; what waits is kept",
+		Use: "stop",
 		Long: `Ends the running relay as SIGTERM does: it finishes or keeps what is in flight,
 10 seconds at most. Waits until it has ended. Exit 3 when none runs.`,
 		Args: cobra.NoArgs,

@@ -56,6 +56,8 @@ func (s *script) Type(_ context.Context, _ string, secret bool) (string, error) 
 type terminal struct {
 	in  *os.File
 	out io.Writer
+	// interrupted says that the person pressed Ctrl-C.
+	interrupted error
 }
 
 // terminal returns the one that standard input is, or nil.
@@ -64,7 +66,7 @@ func (c *cli) terminal() *terminal {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
-	return &terminal{in: f, out: c.stderr}
+	return &terminal{in: f, out: c.stderr, interrupted: c.fail(nil, "typed.interrupted")}
 }
 
 // Tell implements setup.Person.
@@ -85,9 +87,6 @@ func (t *terminal) line(ctx context.Context, prompt string) (string, error) {
 	return strings.TrimSpace(s), err
 }
 
-// errInterrupted says that the person pressed Ctrl-C.
-var errInterrupted = errors.New("interrupted; nothing was saved")
-
 // secret asks for a password. The echo is off before the prompt shows, so that
 // not even a quick typist sees a letter of it.
 func (t *terminal) secret(ctx context.Context, prompt string) (string, error) {
@@ -104,7 +103,7 @@ func (t *terminal) secret(ctx context.Context, prompt string) (string, error) {
 		}{t.in, t.out}, "").ReadPassword(prompt + " ")
 	})
 	if errors.Is(err, io.EOF) { // Ctrl-C and Ctrl-D
-		err = errInterrupted
+		err = t.interrupted
 	}
 	return s, err
 }
@@ -155,7 +154,7 @@ func (t *terminal) wait(ctx context.Context, read func() (string, error)) (strin
 	case <-ctx.Done():
 		_ = term.Restore(fd, before)
 		fmt.Fprintln(t.out)
-		return "", errInterrupted
+		return "", t.interrupted
 	}
 }
 

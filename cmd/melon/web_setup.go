@@ -56,17 +56,17 @@ func (s webSetup) Discover(ctx context.Context, address, lang string, step func(
 		return out, nil
 	}
 	for _, c := range found.All {
-		step(web.Step{Status: web.StepOK, Name: setup.SourceWords(c.Source, lang), Text: c.Where})
+		step(web.Step{Status: web.StepOK, Name: means.SourceWords(c.Source), Text: c.Where})
 	}
 	best := found.All[0]
 	if best.SMTP.Host != "" {
-		out.Source = strings.TrimSpace(best.Provider+" "+setup.DescribeServer(best.SMTP)) + " (" + setup.SourceWords(best.Source, lang) + ": " + best.Where + ")"
+		out.Source = strings.TrimSpace(best.Provider+" "+means.DescribeServer(best.SMTP)) + " (" + means.SourceWords(best.Source) + ": " + best.Where + ")"
 	}
 	if best.Note != "" {
 		out.Notes = append(out.Notes, best.Note)
 	}
 	if len(best.Foreign) > 0 {
-		out.Notes = append(out.Notes, setup.ForeignWords(best.Foreign, lang))
+		out.Notes = append(out.Notes, means.ForeignWords(best.Foreign))
 	}
 	return out, nil
 }
@@ -150,13 +150,13 @@ func (s webSetup) Begin(ctx context.Context, account string, device bool, lang s
 	if device {
 		in, err := s.d.tokens.BeginDevice(ctx, a)
 		if err != nil {
-			return nil, setup.WithClientHelp(err, a)
+			return nil, s.setup(lang).WithClientHelp(err, a)
 		}
 		return deviceSignIn{in}, nil
 	}
 	in, err := s.d.tokens.Begin(ctx, a, lang)
 	if err != nil {
-		return nil, setup.WithClientHelp(err, a)
+		return nil, s.setup(lang).WithClientHelp(err, a)
 	}
 	return browserSignIn{in}, nil
 }

@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +43,7 @@ func (s *Setup) Add(ctx context.Context, cfg *config.Config, address string, w W
 	return a.acc, nil
 }
 
-func (a *adding) tell(format string, args ...any) { a.person.Tell(fmt.Sprintf(format, args...)) }
+func (a *adding) tell(key string, args ...any) { a.person.Tell(a.say(key, args...)) }
 
 // settle finds out every setting but the secret, and has the person look at it.
 func (a *adding) settle(ctx context.Context) error {
@@ -65,9 +64,9 @@ func (a *adding) settle(ctx context.Context) error {
 	}
 	if a.acc.Username == "" {
 		var err error
-		a.acc.Username, err = a.person.Type(ctx, "Login name:", false)
+		a.acc.Username, err = a.person.Type(ctx, a.say("login.name"), false)
 		if errors.Is(err, ErrNobody) {
-			return usage(errors.New("this provider has login names of its own; give yours with --username"))
+			return a.misuse("login.ask")
 		}
 		if err != nil {
 			return err
@@ -159,19 +158,19 @@ func (a *adding) prove(ctx context.Context) error {
 // afterFailure asks what to do about a failed test; nobody there, nothing is
 // saved. again is true when something was changed that is worth another test.
 func (a *adding) afterFailure(ctx context.Context, class upstream.Class, try int) (again bool, err error) {
-	notSaved := errors.New("the test failed; the account was not saved")
+	notSaved := a.fail("test.failed")
 	switch {
 	case class == upstream.ClassTLSRequired && !a.acc.AllowPlaintext:
-		ok, err := a.person.Confirm(ctx, "May this account send its password over an unencrypted connection, where others can read it?", false)
+		ok, err := a.person.Confirm(ctx, a.say("test.plain"), false)
 		if errors.Is(err, ErrNobody) {
-			err = errors.New("the test failed, the account was not saved; if the password may really be sent unencrypted, add --allow-plaintext")
+			err = a.fail("test.failed.plain")
 		}
 		if err != nil || ok {
 			a.acc.AllowPlaintext = ok
 			return ok, err
 		}
 	case passwordRefused(class) && a.acc.OAuth.IsZero() && try < 2:
-		a.retype, err = a.person.Confirm(ctx, "Try another password?", true)
+		a.retype, err = a.person.Confirm(ctx, a.say("test.retype"), true)
 		if errors.Is(err, ErrNobody) {
 			err = notSaved
 		}
@@ -179,7 +178,7 @@ func (a *adding) afterFailure(ctx context.Context, class upstream.Class, try int
 			return a.retype, err
 		}
 	}
-	ok, err := a.person.Confirm(ctx, "Save the account anyway?", false)
+	ok, err := a.person.Confirm(ctx, a.say("test.anyway"), false)
 	if err == nil && !ok || errors.Is(err, ErrNobody) {
 		err = notSaved
 	}
@@ -199,17 +198,17 @@ func (a *adding) getSecret(ctx context.Context, try int) error {
 	case !a.acc.OAuth.IsZero():
 		return a.signIn(ctx)
 	}
-	prompt := passwordPrompt(a.acc)
+	prompt := a.passwordPrompt(a.acc)
 	if a.found != nil && a.found.Has(discover.LoginAppPassword) && !a.found.Has(discover.LoginPassword) {
-		prompt = fmt.Sprintf("App password for %s (not shown):", a.acc.Username)
+		prompt = a.say("password.app", a.acc.Username)
 	}
 	for {
 		s, err := a.person.Type(ctx, prompt, true)
 		if errors.Is(err, ErrNobody) {
-			return usage(errors.New("there is no terminal to ask for the password on; give it with --password-stdin"))
+			return a.misuse("password.nobody")
 		}
 		if err != nil && a.w.Unattended {
-			return usage(errors.New("--password-stdin: there is no password on standard input"))
+			return a.misuse("password.none")
 		}
 		if err != nil {
 			return err
@@ -221,6 +220,4 @@ func (a *adding) getSecret(ctx context.Context, try int) error {
 	}
 }
 
-func passwordPrompt(a upstream.Account) string {
-	return fmt.Sprintf("Password for %s (not shown):", a.Username)
-}
+func (s *Setup) passwordPrompt(a upstream.Account) string { return s.say("password.ask", a.Username) }

@@ -11,74 +11,45 @@ import (
 )
 
 // DescribeServer is a server for people.
-func DescribeServer(s upstream.Server) string {
-	port := "the usual ports"
-	if s.Port != 0 {
-		port = fmt.Sprintf("port %d", s.Port)
+func (s *Setup) DescribeServer(server upstream.Server) string {
+	port := s.say("server.ports")
+	if server.Port != 0 {
+		port = s.say("server.atport", server.Port)
 	}
-	how := map[upstream.Security]string{
-		upstream.SecurityTLS: "TLS", upstream.SecurityStartTLS: "STARTTLS", upstream.SecurityNone: "not encrypted",
-		upstream.SecurityAuto: "encrypted as the server offers it",
-	}[s.Security]
-	return fmt.Sprintf("%s, %s, %s", s.Host, port, how)
+	return s.say("server.describe", server.Host, port, s.say("security."+string(server.Security)))
 }
 
 // DescribeCandidate shows a candidate's settings.
-func DescribeCandidate(c discover.Candidate) string {
+func (s *Setup) DescribeCandidate(c discover.Candidate) string {
 	var b strings.Builder
 	if c.SMTP.Host != "" {
-		fmt.Fprintf(&b, "  sending    %s\n", DescribeServer(c.SMTP))
+		b.WriteString(s.words.Row("candidate.sending", s.DescribeServer(c.SMTP)))
 	}
 	if c.POP.Host != "" {
-		fmt.Fprintf(&b, "  POP        %s\n", DescribeServer(c.POP))
+		b.WriteString(s.words.Row("candidate.pop", s.DescribeServer(c.POP)))
 	}
 	if c.Username != "" {
-		fmt.Fprintf(&b, "  login      %s\n", c.Username)
+		b.WriteString(s.words.Row("candidate.login", c.Username))
 	}
-	if len(c.Logins) > 0 {
-		fmt.Fprintf(&b, "  by         %s\n", loginWords(c.Logins))
+	var ways []string
+	for _, l := range c.Logins {
+		ways = append(ways, s.say("way."+string(l)))
+	}
+	if len(ways) > 0 {
+		b.WriteString(s.words.Row("candidate.by", strings.Join(ways, s.say("candidate.or"))))
 	}
 	if c.Note != "" && c.SMTP.Host != "" {
-		fmt.Fprintf(&b, "  note       %s\n", c.Note)
+		b.WriteString(s.words.Row("candidate.note", c.Note))
 	}
 	return b.String()
 }
 
-// loginWords says the ways in, in words.
-func loginWords(l []discover.Login) string {
-	words := map[discover.Login]string{
-		discover.LoginPassword: "password", discover.LoginAppPassword: "app password", discover.LoginOAuth: "sign-in (OAuth 2.0)",
-		discover.LoginPOP: "POP login before sending", discover.LoginNone: "no login, from the provider's own network only",
-	}
-	var all []string
-	for _, one := range l {
-		all = append(all, words[one])
-	}
-	return strings.Join(all, ", or ")
-}
-
-// SourceWords say where settings are known from.
-func SourceWords(s discover.Source, lang string) string {
-	words := map[discover.Source][2]string{
-		discover.SourcePreset:     {"Melon's own table", "Melon の一覧"},
-		discover.SourceAutoconfig: {"the provider's settings file", "プロバイダーの設定ファイル"},
-		discover.SourceMX:         {"by the domain's mail server", "ドメインのメールサーバー"},
-		discover.SourceISPDB:      {"Thunderbird's database", "Thunderbird のデータベース"},
-		discover.SourceSRV:        {"the domain's DNS", "ドメインの DNS"},
-		discover.SourceGuess:      {"guessed, and it answered", "推測（応答を確認済み）"},
-	}[s]
-	if lang == "ja" {
-		return words[1]
-	}
-	return words[0]
-}
+// SourceWords say on the web page where settings are known from.
+func (s *Setup) SourceWords(source discover.Source) string { return s.say("shown." + string(source)) }
 
 // ForeignWords warn of servers that somebody on the way may have named.
-func ForeignWords(hosts []string, lang string) string {
-	if lang == "ja" {
-		return strings.Join(hosts, "、") + " はこのアドレスのドメインの外にあり、いまのネットワークが偽ることもできる情報源で見つかりました。正しいと確かめてからパスワードを送ってください。"
-	}
-	return strings.Join(hosts, ", ") + " is outside of the address's domain, and known only from a source that the network here could have made up. Make sure that it is right before your password goes there."
+func (s *Setup) ForeignWords(hosts []string) string {
+	return s.say("find.foreign.form", strings.Join(hosts, s.say("find.comma")))
 }
 
 // DescribeReport is a report for people: the steps that matter, and for a failure
@@ -100,11 +71,11 @@ func DescribeReport(r doctor.Report, all bool) string {
 }
 
 // describeRefusal is a failed sending for people.
-func describeRefusal(e *upstream.Error, lang string) string {
+func (s *Setup) describeRefusal(e *upstream.Error) string {
 	var b strings.Builder
-	x := reply.Explain(e.Class, lang)
+	x := reply.Explain(e.Class, s.Lang)
 	if !e.Reply.IsZero() {
-		fmt.Fprintf(&b, "The server said: %s\n", e.Reply)
+		b.WriteString(s.say("test.said", e.Reply))
 	} else if e.Sentence != "" {
 		fmt.Fprintln(&b, e.Sentence)
 	}

@@ -30,15 +30,15 @@ func (a *adding) servers(ctx context.Context) error {
 		a.acc.Name = freeName(a.cfg, a.address)
 	}
 	if _, ok := a.cfg.Account(a.acc.Name); ok {
-		return usage(fmt.Errorf("there is an account %s already; remove it, edit it, or take another --name", a.acc.Name))
+		return a.misuse("name.taken", a.acc.Name)
 	}
-	smtp, err := parseServer("smtp", a.w.Servers.SMTP, a.w.Servers.Security)
+	smtp, err := a.parseServer("smtp", a.w.Servers.SMTP, a.w.Servers.Security)
 	if err != nil {
-		return usage(err)
+		return err
 	}
-	pop, err := parseServer("pop", a.w.Servers.POP, a.w.Servers.POPSecurity)
+	pop, err := a.parseServer("pop", a.w.Servers.POP, a.w.Servers.POPSecurity)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	if smtp.Host == "" {
 		if err := a.find(ctx); err != nil {
@@ -64,22 +64,22 @@ func (a *adding) servers(ctx context.Context) error {
 }
 
 // parseServer reads HOST[:PORT] and a security.
-func parseServer(flag, s, security string) (upstream.Server, error) {
+func (s *Setup) parseServer(flag, text, security string) (upstream.Server, error) {
 	server := upstream.Server{Security: upstream.SecurityAuto}
 	if security != "" {
 		server.Security = upstream.Security(security)
 	}
-	if s == "" {
+	if text == "" {
 		if security != "" {
-			return server, fmt.Errorf("the security of the %s connection needs --%s HOST[:PORT]", strings.ToUpper(flag), flag)
+			return server, s.misuse("server.security", strings.ToUpper(flag), flag)
 		}
 		return server, nil
 	}
-	server.Host = s
-	if host, port, err := net.SplitHostPort(s); err == nil {
+	server.Host = text
+	if host, port, err := net.SplitHostPort(text); err == nil {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil {
-			return server, fmt.Errorf("--%s %s: the port is no number from 1 to 65535", flag, s)
+			return server, s.misuse("server.port", flag, text)
 		}
 		server.Host, server.Port = host, int(n)
 	}
@@ -112,13 +112,13 @@ func freeName(cfg *config.Config, address string) string {
 // find asks for the servers, and shows them with their source.
 func (a *adding) find(ctx context.Context) error {
 	o := discover.Options{AllowISPDB: a.w.ISPDB, Dialer: a.Dialer, Trust: upstream.Trust{CA: a.w.CA}, Timeout: findTime}
-	a.tell("Looking for the servers of %s …\n", a.address)
+	a.tell("find.begins", a.address)
 	found, err := a.Find(ctx, o, a.address)
 	if now, netErr := network.Current(); errors.Is(err, discover.ErrNothing) && netErr == nil && !now.Online {
-		return errors.New("there is no network here, so the servers cannot be looked up; try again when there is one, or give them with --smtp HOST and --no-test")
+		return a.fail("find.offline")
 	}
 	if errors.Is(err, discover.ErrNothing) && !o.AllowISPDB {
-		ok, askErr := a.person.Confirm(ctx, "Nothing was found. May Thunderbird's public database be asked? It learns the domain, not the address.", true)
+		ok, askErr := a.person.Confirm(ctx, a.say("find.ispdb"), true)
 		if askErr != nil && !errors.Is(askErr, ErrNobody) {
 			return askErr
 		}
@@ -131,7 +131,7 @@ func (a *adding) find(ctx context.Context) error {
 	case errors.Is(err, discover.ErrAddress):
 		return usage(fmt.Errorf("%s: %w", a.address, err))
 	case errors.Is(err, discover.ErrNothing):
-		return errors.New("no servers were found for " + a.address + "; take them from your provider's page and give them with --smtp HOST (and --pop HOST if it wants a POP login first)")
+		return a.fail("find.nothing", a.address)
 	case err != nil:
 		return err
 	}
@@ -150,20 +150,18 @@ func (a *adding) find(ctx context.Context) error {
 // show tells what was found and where.
 func (a *adding) show(found []discover.Candidate) {
 	for i, c := range found {
-		title := "Found"
-		if i > 0 {
-			title = "Also found"
-		}
 		provider := c.Provider
 		if provider != "" {
 			provider += " "
 		}
-		a.tell("%s: %s(%s: %s)\n", title, provider, c.Source, c.Where)
+		source := a.say("source." + string(c.Source))
 		if i > 0 {
-			a.tell("  sending    %s\n", DescribeServer(c.SMTP))
+			a.tell("find.also", provider, source, c.Where)
+			a.person.Tell(a.words.Row("candidate.sending", a.DescribeServer(c.SMTP)))
 			continue
 		}
-		a.person.Tell(DescribeCandidate(c))
+		a.tell("find.found", provider, source, c.Where)
+		a.person.Tell(a.DescribeCandidate(c))
 	}
 }
 
@@ -174,19 +172,19 @@ func (a *adding) agree(ctx context.Context, c discover.Candidate) error {
 		return nil
 	}
 	foreign := len(c.Foreign) > 0
-	why := fmt.Sprintf("%s is outside of the address's domain, and known only from a source that the network here could have made up", strings.Join(c.Foreign, ", "))
-	question := "Use these settings?"
+	why := a.say("find.foreign", strings.Join(c.Foreign, a.say("find.comma")))
+	question := a.say("find.agree")
 	if foreign {
-		question = why + ". Send your password there?"
+		question = a.say("find.foreign.ask", why)
 	}
 	ok, err := a.person.Confirm(ctx, question, !foreign)
 	switch {
 	case errors.Is(err, ErrNobody) && foreign:
-		return fmt.Errorf("%s; if it is right, add --yes", why)
+		return a.fail("find.foreign.yes", why)
 	case errors.Is(err, ErrNobody):
 		return nil
 	case err == nil && !ok:
-		return errors.New("nothing was saved; give the servers with --smtp HOST and --pop HOST")
+		return a.fail("find.declined")
 	}
 	return err
 }

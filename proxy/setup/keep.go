@@ -19,14 +19,14 @@ import (
 func (a *adding) save(ctx context.Context) error {
 	undo, err := a.held.store(ctx)
 	if err != nil {
-		return fmt.Errorf("the secret could not be stored, nothing was saved: %s", Sentence(err))
+		return a.fail("save.secret", Sentence(err))
 	}
 	store := TokenStore(a.Secrets, a.Paths.State, func(string) (upstream.Account, bool) { return a.acc, true })
 	token, err := a.tokens.Load(ctx, a.acc.Name)
 	signedIn := err == nil
 	if signedIn {
 		if err := store.Save(ctx, a.acc.Name, token); err != nil {
-			return fmt.Errorf("the sign-in could not be stored, nothing was saved: %s", Sentence(err))
+			return a.fail("save.signin", Sentence(err))
 		}
 	}
 	if err := config.AddAccount(a.Paths.Config, a.acc); err != nil {
@@ -38,9 +38,9 @@ func (a *adding) save(ctx context.Context) error {
 	if err := a.firstIsDefault(a.cfg, a.acc.Name); err != nil {
 		return err
 	}
-	a.tell("Saved the account %s in %s.\n", a.acc.Name, a.Paths.Config)
+	a.tell("save.done", a.acc.Name, a.Paths.Config)
 	if err := a.Reload(ctx); err != nil {
-		a.tell("The running relay did not take the new configuration: %v\n", err)
+		a.tell("save.reload", err)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (s *Setup) firstIsDefault(before *config.Config, name string) error {
 }
 
 // ErrNoSecret refuses an account that could not log in.
-var ErrNoSecret = errors.New("type the password too, there is none yet")
+var ErrNoSecret = errors.New("no password")
 
 // Keep adds an account as it stands to the configuration, which is cfg so far, or
 // changes the one of its name. The password is asked of the person; whoever
@@ -62,14 +62,14 @@ var ErrNoSecret = errors.New("type the password too, there is none yet")
 // whether it is another one now.
 func (s *Setup) Keep(ctx context.Context, cfg *config.Config, a upstream.Account, p Person) (ref upstream.SecretRef, changed bool, err error) {
 	old, exists := cfg.Account(a.Name)
-	password, err := p.Type(ctx, passwordPrompt(a), true)
+	password, err := p.Type(ctx, s.passwordPrompt(a), true)
 	if err != nil && !errors.Is(err, ErrNobody) {
 		return ref, false, err
 	}
 	ref = old.Password
 	switch {
 	case password == "" && !exists && NeedsSecret(a) && a.OAuth.IsZero():
-		return ref, false, ErrNoSecret
+		return ref, false, s.words.Error(ErrNoSecret, "password.missing")
 	case password != "" && ref.Keyring == "" && ref.File == "": // else it is there already, where Melon may write
 		if ref, err = s.chooseStore(ctx, p, "", a.Name); err != nil {
 			return ref, false, err
@@ -115,14 +115,14 @@ func (s *Setup) write(ctx context.Context, cfg *config.Config, a upstream.Accoun
 // it where the account's is kept.
 func (s *Setup) NewPassword(ctx context.Context, a upstream.Account, p Person) error {
 	if !a.OAuth.IsZero() {
-		return fmt.Errorf("the account %s has no password, it signs in; run: melon login %s", a.Name, a.Name)
+		return s.fail("password.oauth", a.Name)
 	}
-	secret, err := p.Type(ctx, fmt.Sprintf("New password for %s (not shown):", a.Username), true)
+	secret, err := p.Type(ctx, s.say("password.new", a.Username), true)
 	if errors.Is(err, ErrNobody) {
-		return usage(errors.New("there is no terminal to ask on; use --password-stdin"))
+		return s.misuse("password.new.nobody")
 	}
-	if err == nil && secret == "" {
-		err = ErrNothingTyped
+	if err == nil && secret == "" || errors.Is(err, ErrNothingTyped) {
+		err = s.fail("password.new.none")
 	}
 	if err != nil {
 		return err

@@ -163,26 +163,26 @@ func (s *Setup) chooseStore(ctx context.Context, p Person, wanted, account strin
 	switch wanted {
 	case "keyring":
 		if !s.keyringWorks(ctx, account) {
-			return ring, errors.New("the system keyring is locked or does not answer; unlock it, or take --store file")
+			return ring, s.fail("store.locked")
 		}
 		return ring, nil
 	case "file":
 		return file, nil
 	case "":
 	default:
-		return file, usage(fmt.Errorf("--store %s: write keyring or file", wanted))
+		return file, s.misuse("store.unknown", wanted)
 	}
 	if s.keyringWorks(ctx, account) {
-		p.Tell("The secret will be kept in the system keyring.\n")
+		p.Tell(s.say("store.keyring"))
 		return ring, nil
 	}
-	ok, err := p.Confirm(ctx, "No system keyring answers. Keep the secret in the file "+file.File+", readable by you alone?", true)
+	ok, err := p.Confirm(ctx, s.say("store.ask", file.File), true)
 	switch {
 	case errors.Is(err, ErrNobody):
-		p.Tell(fmt.Sprintf("No system keyring answers: the secret will be kept in the file %s, readable by you alone (mode 0600).\n", file.File))
+		p.Tell(s.say("store.file", file.File))
 		return file, nil
 	case err == nil && !ok:
-		err = errors.New("nothing was saved; unlock the keyring and try again")
+		err = s.fail("store.declined")
 	}
 	return file, err
 }

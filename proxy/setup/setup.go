@@ -2,10 +2,12 @@ package setup
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"time"
 
 	"melon/proxy/config"
+	"melon/proxy/words"
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/dial"
@@ -37,7 +39,7 @@ type Person interface {
 // ErrNobody is a Person's error for a question that nobody is there to answer.
 var ErrNobody = errors.New("there is nobody to ask")
 
-// ErrNothingTyped says that an answer was needed and there was none.
+// ErrNothingTyped is a Person's error for an answer that did not come.
 var ErrNothingTyped = errors.New("nothing was typed")
 
 // UsageError is what cannot be as it was wished for: the wish has to change.
@@ -64,7 +66,13 @@ type Parts struct {
 }
 
 // Setup sets accounts up. It holds nothing open.
-type Setup struct{ Parts }
+type Setup struct {
+	Parts
+	words words.Words
+}
+
+//go:embed words.tsv
+var table string
 
 // New returns a set-up.
 func New(p Parts) *Setup {
@@ -77,8 +85,17 @@ func New(p Parts) *Setup {
 	if p.Find == nil {
 		p.Find = discover.Discover
 	}
-	return &Setup{p}
+	return &Setup{p, words.In(table, p.Lang)}
 }
+
+// say is a text of the table in the person's language.
+func (s *Setup) say(key string, args ...any) string { return s.words.Say(key, args...) }
+
+// fail is an error that reads as a text of the table.
+func (s *Setup) fail(key string, args ...any) error { return s.words.Error(nil, key, args...) }
+
+// misuse is fail for what has to be wished for otherwise.
+func (s *Setup) misuse(key string, args ...any) error { return usage(s.fail(key, args...)) }
 
 // Wishes are what a person says of an account beforehand. The zero value leaves
 // everything to be found out.

@@ -374,12 +374,12 @@ func TestParseServer(t *testing.T) {
 		"[2001:db8::1]":      {Host: "2001:db8::1", Security: "auto"},
 		"":                   {Security: "auto"},
 	} {
-		if got, err := parseServer("smtp", in, ""); err != nil || got != want {
+		if got, err := New(Parts{}).parseServer("smtp", in, ""); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", in, got, err)
 		}
 	}
 	for _, c := range [][2]string{{"h:99999", ""}, {"h:x", ""}, {"", "tls"}} {
-		if got, err := parseServer("pop", c[0], c[1]); err == nil {
+		if got, err := New(Parts{}).parseServer("pop", c[0], c[1]); err == nil {
 			t.Errorf("%q: %+v", c, got)
 		}
 	}

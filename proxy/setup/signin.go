@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,7 +55,7 @@ func (a *adding) oauthClient(ctx context.Context) error {
 		}
 	}
 	if o.ClientID == "" {
-		id, err := a.person.Type(ctx, clientHelp(o.Provider)+"\nClient ID:", false)
+		id, err := a.person.Type(ctx, a.clientHelp(o.Provider)+"\n"+a.say("client.id"), false)
 		if err != nil && !errors.Is(err, ErrNobody) {
 			return err
 		}
@@ -65,7 +64,7 @@ func (a *adding) oauthClient(ctx context.Context) error {
 	if err := auth.CheckClient(*o); err != nil {
 		text := Sentence(err)
 		if o.ClientID == "" {
-			text += "\n\n" + clientHelp(o.Provider)
+			text += "\n\n" + a.clientHelp(o.Provider)
 		}
 		return usage(errors.New(text))
 	}
@@ -76,12 +75,12 @@ func (a *adding) oauthClient(ctx context.Context) error {
 // whole has.
 func (a *adding) signIn(ctx context.Context) error {
 	if a.w.Unattended && a.w.NoTest {
-		a.tell("Not signed in yet. Sign in with: melon login %s\n", a.acc.Name)
+		a.tell("signin.later", a.acc.Name)
 		return nil
 	}
 	err := a.SignIn(ctx, a.oauth, a.acc, a.w.SignIn, a.person)
 	if err != nil && a.w.Unattended {
-		err = fmt.Errorf("%w; to sign in later add --no-test, then run: melon login %s", err, a.acc.Name)
+		err = a.words.Error(err, "signin.failed.later", err, a.acc.Name)
 	}
 	return err
 }
@@ -92,35 +91,35 @@ func (s *Setup) SignIn(ctx context.Context, o *auth.OAuth, a upstream.Account, w
 	defer cancel()
 	var err error
 	if w.Device {
-		err = signInByCode(ctx, o, a, p)
+		err = s.signInByCode(ctx, o, a, p)
 	} else {
 		err = s.signInByBrowser(ctx, o, a, w, p)
 	}
 	if err != nil {
-		return errors.New(Sentence(WithClientHelp(err, a)))
+		return errors.New(Sentence(s.WithClientHelp(err, a)))
 	}
-	p.Tell(fmt.Sprintf("Signed in as %s.\n", a.Address))
+	p.Tell(s.say("signin.done", a.Address))
 	return nil
 }
 
 // WithClientHelp adds how to get a client id to the error that there is none.
-func WithClientHelp(err error, a upstream.Account) error {
+func (s *Setup) WithClientHelp(err error, a upstream.Account) error {
 	if errors.Is(err, auth.ErrNoClient) && a.OAuth.ClientID == "" {
-		return errors.New(Sentence(err) + "\n\n" + clientHelp(a.OAuth.Provider))
+		return errors.New(Sentence(err) + "\n\n" + s.clientHelp(a.OAuth.Provider))
 	}
 	return err
 }
 
-func signInByCode(ctx context.Context, o *auth.OAuth, a upstream.Account, p Person) error {
+func (s *Setup) signInByCode(ctx context.Context, o *auth.OAuth, a upstream.Account, p Person) error {
 	d, err := o.BeginDevice(ctx, a)
 	if err != nil {
 		return err
 	}
-	p.Tell(fmt.Sprintf("Open this page on any device and type the code:\n  %s\n  code: %s\n", d.VerificationURI, d.UserCode))
+	p.Tell(s.say("signin.code", d.VerificationURI, d.UserCode))
 	if d.VerificationURIComplete != "" {
-		p.Tell(fmt.Sprintf("or, with the code in it:\n  %s\n", d.VerificationURIComplete))
+		p.Tell(s.say("signin.code.link", d.VerificationURIComplete))
 	}
-	p.Tell("Waiting …\n")
+	p.Tell(s.say("signin.wait"))
 	return d.Wait(ctx)
 }
 
@@ -130,51 +129,21 @@ func (s *Setup) signInByBrowser(ctx context.Context, o *auth.OAuth, a upstream.A
 		return err
 	}
 	defer in.Close()
-	p.Tell(fmt.Sprintf("Sign in on this page in a browser on this computer:\n  %s\n", in.URL))
+	p.Tell(s.say("signin.browser", in.URL))
 	if !w.NoBrowser {
 		if err := s.Browse(ctx, in.URL); err != nil {
-			p.Tell(fmt.Sprintf("No browser could be opened (%v): open the link yourself.\n", err))
+			p.Tell(s.say("signin.nobrowser", err))
 		}
 	}
-	p.Tell("Waiting …\n")
+	p.Tell(s.say("signin.wait"))
 	return in.Wait(ctx)
 }
 
 // clientHelp answers the client id question for a newcomer.
-func clientHelp(provider string) string {
-	const why = `Signing in with OAuth 2.0 needs a client id: the provider wants to know which
-program asks. Melon has none of its own, so you register one for yourself, once:
-`
-	switch strings.ToLower(provider) {
-	case "google":
-		return why + `
-  1. https://console.cloud.google.com: make a project, switch the Gmail API on.
-  2. "OAuth consent screen": External, your own address as test user, then
-     "Publish app" (in testing, Google ends each sign-in after 7 days).
-  3. "Credentials", "Create OAuth client ID", type "Desktop app".
-  4. melon account add ADDRESS --client-id ID --client-secret-file FILE
-
-Simpler: an app password (https://myaccount.google.com/apppasswords) needs no client.`
-	case "microsoft":
-		return why + `
-  1. https://entra.microsoft.com: "App registrations", "New registration", for
-     "any organizational directory and personal Microsoft accounts".
-  2. Redirect URI: type "Public client/native", http://localhost
-  3. "API permissions": SMTP.Send and offline_access, delegated. "Authentication":
-     allow public client flows (for --device).
-  4. melon account add ADDRESS --client-id ID      (there is no secret)
-
-An organisation's administrator may have to allow it; ask for "SMTP.Send".`
-	case "yahoo":
-		return why + `
-  1. https://developer.yahoo.com/apps: make an app and ask for the mail scope,
-     which Yahoo grants on request.
-  2. melon account add ADDRESS --client-id ID --client-secret-file FILE
-
-Simpler: an app password from Yahoo's account security page needs no client.`
+func (s *Setup) clientHelp(provider string) string {
+	key := "client." + strings.ToLower(provider)
+	if !s.words.Has(key) {
+		key = "client.other"
 	}
-	return why + `
-  Ask the provider how to register a "native" or "desktop" app with a redirect to
-  http://127.0.0.1, then: melon account add ADDRESS --client-id ID
-  --auth-url URL --token-url URL (--client-secret-file FILE if it gives a secret).`
+	return s.say("client.why") + s.say(key)
 }

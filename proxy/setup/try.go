@@ -16,21 +16,21 @@ import (
 // test logs in as the relay would, without sending; then, if the person agrees,
 // sends a message to the account itself.
 func (a *adding) test(ctx context.Context) (upstream.Class, error) {
-	a.tell("Testing: connecting and logging in, nothing is sent …\n")
+	a.tell("test.begins")
 	limit, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
 	report := doctor.Run(limit, a.Examination(a.acc, a.held, a.oauth))
 	a.person.Tell(DescribeReport(report, false))
 	if report.Verdict != upstream.ClassOK {
 		if passwordRefused(report.Verdict) && a.found != nil && a.found.Note != "" {
-			a.tell("  → %s\n", a.found.Note)
+			a.person.Tell("  → " + a.found.Note + "\n")
 		}
 		return report.Verdict, nil
 	}
 	send := a.w.SendTest
 	if !send {
 		var err error
-		send, err = a.person.Confirm(ctx, "The test went well. Send a message to yourself now?", true)
+		send, err = a.person.Confirm(ctx, a.say("test.send"), true)
 		if err != nil && !errors.Is(err, ErrNobody) {
 			return "", err
 		}
@@ -39,10 +39,10 @@ func (a *adding) test(ctx context.Context) (upstream.Class, error) {
 		return upstream.ClassOK, nil
 	}
 	if e := a.sendTest(ctx); e != nil {
-		a.person.Tell(describeRefusal(e, a.Lang))
+		a.person.Tell(a.describeRefusal(e))
 		return e.Class, nil
 	}
-	a.tell("Sent. It should be in the mailbox of %s in a moment.\n", a.acc.Address)
+	a.tell("test.sent", a.acc.Address)
 	return upstream.ClassOK, nil
 }
 
@@ -59,7 +59,7 @@ func (a *adding) sendTest(ctx context.Context) *upstream.Error {
 	}
 	defer r.Close()
 	env := upstream.Envelope{From: a.acc.Address, Recipients: []upstream.Recipient{{Address: a.acc.Address}}}
-	return r.Send(ctx, []upstream.Account{a.acc}, env, testMessage(a.acc, a.Lang, time.Now())).Err
+	return r.Send(ctx, []upstream.Account{a.acc}, env, a.testMessage(a.acc, time.Now())).Err
 }
 
 // Examination is how doctor examines one account at the person's wish, whatever
@@ -81,7 +81,7 @@ func (s *Setup) Examination(a upstream.Account, secrets doctor.Secrets, tokens *
 // hears of each check. The error is an *upstream.Error.
 func (s *Setup) Try(ctx context.Context, a upstream.Account, tokens *auth.OAuth, p Person, step func(doctor.Check)) error {
 	held := &heldSecrets{stores: s.Secrets}
-	password, err := p.Type(ctx, passwordPrompt(a), true)
+	password, err := p.Type(ctx, s.passwordPrompt(a), true)
 	if err != nil && !errors.Is(err, ErrNobody) {
 		return err
 	}
