@@ -43,7 +43,7 @@ func FuzzRequests(f *testing.F) {
 		}
 	}
 	for _, path := range []string{"/", "/account", "/account/home", "/account/home/remove", "/settings", "/outbox/a", "/outbox/b", "/why", "/why/JOB", "/account/home/testing/JOB", "/account/%2e%2e/edit", "/outbox?state=x&page=-1&done=none", "/outbox/a/message", "/activity?q=" + url.QueryEscape(hostile), "/activity/message?at=2026-01-02T03:04:05Z",
-		"/activity/trace/t", "/open?token=", "/assets/../catalogue.tsv", "//evil.example/", "/setup/ID", "/why/JOB/report.txt", "/v1/events?since=x", "/add?provider=new", "/%00"} {
+		"/activity/trace/t", "/open?token=", "/assets/../catalogue.tsv", "//evil.example/", "/setup/ID", "/why/JOB/report.txt", "/v1/events?since=x", "/add?provider=new", "/%00", "/assets/%98", "/assets/"} {
 		f.Add(path, "", uint8(withSession))
 		f.Add(path, "verb=pause", uint8(asPost|withToken))
 		f.Add(path, "verb=pause", uint8(withSession|withToken|asPost|fromAbroad))

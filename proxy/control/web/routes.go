@@ -15,7 +15,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	assets, err := fs.Sub(files, "assets")
 	if err == nil {
-		mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
+		mux.Handle("GET /assets/", http.StripPrefix("/assets/", onlyFiles(http.FileServerFS(assets))))
 	}
 	if s.o.API != nil {
 		mux.Handle("/v1/", s.o.API)
@@ -61,6 +61,18 @@ func (s *Server) routes() http.Handler {
 		s.problem(w, r, fmt.Errorf("%w: %s", control.ErrNotFound, upstream.CleanLine(r.URL.Path)))
 	})
 	return mux
+}
+
+// onlyFiles lets requests through whose path can be a file's: the file server
+// takes another for a fault of its own, and lists directories.
+func onlyFiles(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !fs.ValidPath(r.URL.Path) {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // goTo answers a form: the browser fetches the page anew, so that reloading it
