@@ -45,6 +45,13 @@
 // sync that fails is not made good by a later one: the journal is given up then,
 // what was acknowledged is moved to files, and the file removed.
 //
+// # Room
+//
+// New messages leave freeMargin on the disk, so that what it takes to send those
+// that wait (attempts, outcomes, moves out of the journal) can be written, and a
+// disk that mail has filled empties itself. The outbox as a whole is bounded in
+// messages and octets. What is refused for that hears 452 4.3.1.
+//
 // What cannot be read is set aside and reported, never deleted. A message file
 // without a state was never acknowledged: it is removed at the next start.
 package outbox

@@ -53,6 +53,8 @@ func (e *StoreError) Unwrap() error { return e.Err }
 // Sentence says what is wrong in plain words, without paths.
 func (e *StoreError) Sentence() string {
 	switch {
+	case errors.Is(e.Err, errOutboxFull):
+		return "The outbox is full: it takes more when messages in it have gone or are removed."
 	case diskFull(e.Err):
 		return "The disk is full: the message could not be kept."
 	case errors.Is(e.Err, fs.ErrNotExist):

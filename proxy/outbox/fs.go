@@ -29,6 +29,9 @@ type FS interface {
 	Remove(name string) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(name string) error
+	// Free is how many octets this user may still write in a directory; as many
+	// as there are numbers where that cannot be known.
+	Free(name string) (int64, error)
 }
 
 // File is an open file.

@@ -36,7 +36,7 @@ func readOnly(err error) bool { return errors.Is(err, syscall.Errno(19)) }
 // diskFull reports that there is no room: ERROR_HANDLE_DISK_FULL,
 // ERROR_DISK_FULL.
 func diskFull(err error) bool {
-	return errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112))
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112))
 }
 
 // unlinked reports that an open file has lost its name, which cannot be here.

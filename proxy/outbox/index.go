@@ -19,6 +19,7 @@ type index struct {
 	joinable map[string]string
 	// inflight has the entries that a live transaction works on.
 	inflight map[string]mark
+	octets   int64 // of all messages
 	paused   bool
 	closing  bool
 	// wakes counts networks, sleeps and clock jumps: what failed before the last
@@ -34,6 +35,7 @@ type index struct {
 type item struct {
 	id       string
 	lane     *lane
+	size     int64 // octets
 	since    int64 // expiry counts from here
 	next     int64 // next attempt, for waiting and unconfirmed; the lane's gate may be later
 	attempts int32
@@ -118,8 +120,9 @@ func (x *index) lane(account string) *lane {
 
 // add puts an entry into the index.
 func (x *index) add(e Entry) *item {
-	it := &item{id: strings.Clone(e.ID), lane: x.lane(e.Account), bounce: e.Bounce}
+	it := &item{id: strings.Clone(e.ID), lane: x.lane(e.Account), bounce: e.Bounce, size: e.Size}
 	x.items[it.id] = it
+	x.octets += it.size
 	x.count(it, 1)
 	x.set(it, e)
 	return it
@@ -179,6 +182,7 @@ func (x *index) remove(it *item, fingerprint string) {
 	x.unplace(it)
 	x.count(it, -1)
 	delete(x.items, it.id)
+	x.octets -= it.size
 	if x.joinable[fingerprint] == it.id {
 		delete(x.joinable, fingerprint)
 	}

@@ -145,12 +145,6 @@ func (x *index) goes(account string, now time.Time) (soon, next bool) {
 	return soon, soon && len(l.ready.items) == 0
 }
 
-// goesNow is goes for other goroutines.
-func (o *Outbox) goesNow(account string) (soon, next bool) {
-	o.do(func(x *index) { soon, next = x.goes(account, o.now()) })
-	return soon, next
-}
-
 // stay moves entries of the journal that have to wait to files: all of them, or
 // those of lanes that stand still. Those that somebody is busy with end or move
 // by themselves.

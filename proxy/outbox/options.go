@@ -82,6 +82,10 @@ type Options struct {
 	Jitter func() float64
 	// FS is the file system; nil: the real one.
 	FS FS
+	// MaxOctets and MaxEntries bound what the outbox holds, bounces aside; 0: the
+	// defaults.
+	MaxOctets  int64
+	MaxEntries int
 	// Log; nil: discarded.
 	Log *slog.Logger
 	// Hostname names this machine in bounces' Reporting-MTA; "": localhost.

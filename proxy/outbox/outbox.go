@@ -89,6 +89,12 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.MaxOctets == 0 {
+		o.MaxOctets = DefaultMaxOctets
+	}
+	if o.MaxEntries == 0 {
+		o.MaxEntries = DefaultMaxEntries
+	}
 	if o.Hostname == "" {
 		o.Hostname = "localhost"
 	}
@@ -154,7 +160,7 @@ func (o *Outbox) fill(headers []header) {
 		}
 		it := o.index.add(Entry{
 			ID: h.ID, Account: h.Account, State: h.State, QueuedAt: h.QueuedAt, Attempts: h.Attempts,
-			NextAttempt: h.NextAttempt, Bounce: h.Bounce, Fingerprint: h.Fingerprint,
+			NextAttempt: h.NextAttempt, Bounce: h.Bounce, Fingerprint: h.Fingerprint, Size: h.Size,
 			record: bookkeeping{step: h.Step, cause: h.Cause, since: h.Since},
 		})
 		err := h.LastError.load()
@@ -246,15 +252,16 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 		return "", err
 	}
 	e = o.complete(sp, e, k)
-	soon, first := false, false
-	if sp.small() && e.State == Waiting && !k.InFlight {
-		soon, first = o.goesNow(e.Account)
-	}
+	a, err := o.admit(e)
+	soon := a.soon && sp.small() && e.State == Waiting && !k.InFlight
 	recorded := e
-	if first { // its attempt is recorded with it
+	if soon && a.next { // its attempt is recorded with it
 		o.attempting(&recorded, e.QueuedAt, 0)
 	}
-	if err := o.store.add(ctx, sp, e, soon, recorded); err != nil {
+	if err == nil {
+		err = o.store.add(ctx, sp, e, soon, recorded)
+	}
+	if err != nil {
 		sp.giveBack(e.ID)
 		var se *StoreError
 		if errors.As(err, &se) {

@@ -43,6 +43,7 @@ type Spool struct {
 	file   File
 	id     string // of the file and of the entry that it may become
 	size   int64
+	looked int64 // size when the room on the disk was looked at
 	err    error // the first failure; stays
 	state  spoolState
 	taken  bool // the file is an entry's, or is about to be
@@ -92,8 +93,12 @@ func (sp *Spool) write(p []byte, counts bool) (int, error) {
 		}
 	}
 	if sp.file != nil {
-		n, err := sp.file.Write(p)
-		sp.size += int64(n)
+		err := sp.roomLocked()
+		n := 0
+		if err == nil {
+			n, err = sp.file.Write(p)
+			sp.size += int64(n)
+		}
 		if err != nil {
 			sp.err = storeError("write", err)
 			sp.store.note(sp.err)
@@ -112,6 +117,15 @@ func (sp *Spool) write(p []byte, counts bool) (int, error) {
 	}
 	sp.more.Broadcast()
 	return len(p), nil
+}
+
+// roomLocked looks now and then whether the disk has room for more.
+func (sp *Spool) roomLocked() error {
+	if sp.looked != 0 && sp.size < sp.looked+roomStep {
+		return nil
+	}
+	sp.looked = max(sp.size, 1)
+	return sp.store.room(roomStep)
 }
 
 // spillLocked moves the content from memory to a file.
