@@ -20,9 +20,9 @@
 //
 // At DATA the bytes go to a spool and to the provider at once. The provider's
 // 250 is the app's 250, and the spool is gone; its 5xx is the app's 5xx. When
-// there is no verdict (no network, a 4xx, silence) the spool and its directory
-// are synced, the entry is committed, and only then the app hears
-// "250 2.0.0 kept as ID". The outbox owns the message from there: it is sent
+// there is no verdict (no network, a 4xx, silence) the message is synced and
+// committed, in files of its own or, when it goes at once, in the outbox's
+// journal, and only then the app hears "250 2.0.0 kept as ID". The outbox owns the message from there: it is sent
 // when the network changes and on a schedule, and shown until it is gone.
 //
 // An app that goes away in the middle leaves nothing: the conversation upstream
