@@ -9,8 +9,10 @@
 //     the last reply; each further one is answered with its own verdict. A
 //     recipient that a route sends by another account is carried by the outbox.
 //  3. Data: the content goes through the canonicalizer into a spool, and from
-//     there to the provider at the same time. Where the account depends on the
-//     header From, the provider's part begins when the header is complete.
+//     there to the provider at the same time, as soon as the app pauses or the
+//     message is long: a short one is handed over whole. Where the account
+//     depends on the header From, the provider's part begins when the header
+//     is complete.
 //  4. The end: the provider's 250 is the app's, its 5xx as well (then nothing is
 //     kept); anything else, and silence beyond the app's patience, is kept in
 //     the outbox and answered `250 2.0.0 kept as ID`. Patience ends the app's

@@ -14,7 +14,8 @@
 //     far as the provider's limit on connections allows (slots.go). Beside it the
 //     POP window is opened where that is known to be needed: one login however
 //     many messages wait for it (window.go).
-//  3. submit.Client.Transact carries envelope and body.
+//  3. submit.Client.Transact carries envelope and body, in one flight where that
+//     is safe: the envelope waits for the message some milliseconds then (hold.go).
 //  4. carrier.next: a dead line is replaced, a server that chokes on pipelining or
 //     BDAT is spoken to more simply, and a refusal to relay is answered by a POP
 //     login and another line (refusal.go). What still stands then is the verdict.
