@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"melon/proxy/control/api"
 	"melon/proxy/control/client"
 	"melon/proxy/setup"
+	"melon/proxy/words"
 	"melon/upstream"
 	"melon/upstream/auth"
 	"melon/upstream/relay"
@@ -166,20 +166,19 @@ func (c *cli) accountListCommand() *cobra.Command {
 			_, err := fmt.Fprintln(c.stdout, c.say("account.none"))
 			return err
 		}
-		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "NAME\tADDRESS\tSERVER\tLOGIN\tSECRET\tSTATE")
+		rows := [][]string{{"NAME", "ADDRESS", "SERVER", "LOGIN", "SECRET", "STATE"}}
 		for _, s := range list {
-			state := c.say("account.stopped")
-			if s.Live != nil {
-				state = string(s.Live.State)
-			}
-			name := s.Name
+			name, state := s.Name, c.say("account.stopped")
 			if s.Default {
 				name = c.say("account.default", name)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, s.Address, s.SMTP.Host, s.Auth, s.where(), state)
+			if s.Live != nil {
+				state = string(s.Live.State)
+			}
+			rows = append(rows, []string{name, s.Address, s.SMTP.Host, s.Auth, s.where(), state})
 		}
-		return w.Flush()
+		_, err = fmt.Fprint(c.stdout, words.Columns(rows))
+		return err
 	})
 	return cmd
 }

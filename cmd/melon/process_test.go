@@ -61,14 +61,20 @@ func TestFirstStartSaysWhatToDo(t *testing.T) {
 	if len(list) != 1 || list[0].Account != "" || list[0].From != "taro@provider-a.example" {
 		t.Fatalf("outbox: %+v", list)
 	}
-	// An account appears: the message goes out with it.
-	provider := lab.Run(t, lab.Options{})
-	h.write(accountYAML(h, provider, "default: home\n"))
+	p.getsAnAccount()
+}
+
+// getsAnAccount adds one to a relay without: the message that waits goes out with
+// it.
+func (p *process) getsAnAccount() {
+	p.h.t.Helper()
+	provider := lab.Run(p.h.t, lab.Options{})
+	p.h.write(accountYAML(p.h, provider, "default: home\n"))
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
+		p.h.t.Fatal(err)
 	}
-	if _, err := provider.Wait(wait(t), 1); err != nil {
-		t.Fatalf("%v\n%s", err, p.output())
+	if _, err := provider.Wait(wait(p.h.t), 1); err != nil {
+		p.h.t.Fatalf("%v\n%s", err, p.output())
 	}
 }
 

@@ -92,6 +92,28 @@ func Pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-Width(s)))
 }
 
+// Columns are rows with each cell but the last padded to the widest of its column
+// and two blanks.
+func Columns(rows [][]string) string {
+	var widest []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widest) {
+				widest = append(widest, 0)
+			}
+			widest[i] = max(widest[i], Width(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			b.WriteString(Pad(cell, widest[i]+2))
+		}
+		b.WriteString(row[len(row)-1] + "\n")
+	}
+	return b.String()
+}
+
 // Width is how many columns a text takes. It knows the letters that Japanese texts
 // are written with, and takes all others for narrow.
 func Width(s string) (n int) {

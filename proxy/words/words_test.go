@@ -44,6 +44,14 @@ func TestRow(t *testing.T) {
 	}
 }
 
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	got := Columns([][]string{{"NAME", "STATE"}, {"a（既定）", "停止中"}, {"b", "x"}})
+	if want := "NAME       STATE\na（既定）  停止中\nb          x\n"; got != want {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestPad(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"a": "a   |", "送信": "送信|", "送": "送  |", "アカウント": "アカウント|", "": "    |"} {
