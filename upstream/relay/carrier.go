@@ -37,9 +37,9 @@ const popMethod = string(upstream.AuthPOPBeforeSMTP)
 type carrier struct {
 	t     *Transaction
 	a     *account
-	set   upstream.Account
-	spare bool            // there is a fallback after this account
-	here  context.Context // ends when the network is another one
+	set   *upstream.Account // one of the transaction's
+	spare bool              // there is a fallback after this account
+	here  context.Context   // ends when the network is another one
 	conn  connector
 	win   *window
 	pbs   opener
@@ -57,7 +57,7 @@ type carrier struct {
 // by is what the Result says about who carried it.
 type by struct{ auth, host string }
 
-func newCarrier(t *Transaction, set upstream.Account, spare bool) *carrier {
+func newCarrier(t *Transaction, set *upstream.Account, spare bool) *carrier {
 	a := t.together.expects
 	if a == nil || a.settings.Name != set.Name {
 		a = t.r.account(set)

@@ -82,7 +82,7 @@ func (t *Transaction) deferLocked() bool {
 	if len(t.accounts) == 0 {
 		return false
 	}
-	a := t.r.account(t.accounts[0])
+	a := t.r.account(&t.accounts[0])
 	if !a.expect(t.r.networkKey()) {
 		return false
 	}

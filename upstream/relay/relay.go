@@ -129,19 +129,19 @@ func (r *Relay) goIfOpen(f func()) bool {
 
 // account returns the state of the account with these settings. Other settings
 // under the same name begin anew.
-func (r *Relay) account(a upstream.Account) *account {
+func (r *Relay) account(a *upstream.Account) *account {
 	r.mu.Lock()
 	old := r.accounts[a.Name]
-	if old != nil && reflect.DeepEqual(&old.settings, &a) { // almost always, and cheaper
+	if old != nil && reflect.DeepEqual(&old.settings, a) { // almost always, and cheaper
 		r.mu.Unlock()
 		return old
 	}
-	print := fingerprint(a)
+	print := fingerprint(*a)
 	if old != nil && old.print == print {
 		r.mu.Unlock()
 		return old
 	}
-	n := newAccount(r, a, print)
+	n := newAccount(r, *a, print)
 	r.accounts[a.Name] = n
 	r.mu.Unlock()
 	if old != nil {

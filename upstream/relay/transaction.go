@@ -168,7 +168,7 @@ func (t *Transaction) run() {
 	var last *upstream.Error
 	moves := 0
 	for i := 0; i < len(t.accounts); i++ {
-		settings := t.accounts[i]
+		settings := &t.accounts[i]
 		c := newCarrier(t, settings, i < len(t.accounts)-1)
 		reply, err := c.carry()
 		if err != nil && c.moved(err) && moves < maxMoves {
