@@ -11,7 +11,8 @@
 //     address such as password@example.net says nothing about passwords.
 //  3. An ordered table of rules over phase, code, enhanced code and words is
 //     read from the top; the first rule that fits decides (rules.go tells the
-//     order and how it resolves ambiguity; table_*.go hold the rules).
+//     order and how it resolves ambiguity; table_*.go hold the rules, words.go
+//     the groups of words that mean the same to them, in several languages).
 //  4. Explain turns the class into sentences (explanations.go holds them, a
 //     column a language).
 //

@@ -21,6 +21,12 @@ package reply
 //  8. Syntax, then the server's own trouble, then the bare codes: enhanced
 //     status code first (RFC 3463), reply code and phase last.
 //
+// Up to 7 the rules know phrases, and 2 begins with the abbreviations of servers
+// that say little else (shortRules). Around 8 stand the rules that know no
+// phrase: plainRules and meaningRules ask who or what is refused, and how, in
+// any words and order, by the groups of words in words.go; they read most of
+// what nobody has listed.
+//
 // What the labels of known replies hold to, where several answers are right:
 //
 //   - The sender's domain or address (it does not exist, SPF, DKIM, DMARC, "not

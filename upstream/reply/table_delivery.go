@@ -141,8 +141,8 @@ var messageRules = []rule{
 	{is: upstream.ClassMessageTooLarge, in: mail, code: "552 523", not: "from|virus|spam|sender|reject*"},
 
 	// The recipient's server failed the checks of its own certificate or keys.
-	{is: upstream.ClassOther, in: tx, code: "5", say: []string{"dane|tlsa|dnssec|mta sts"}},
-	{is: upstream.ClassTemporaryLocalProblem, in: tx, code: "4", say: []string{"dane|tlsa|dnssec|mta sts"}},
+	{is: upstream.ClassOther, in: tx, code: "5", say: []string{"dane|tlsa|dnssec|mta sts|destination mail server"}},
+	{is: upstream.ClassTemporaryLocalProblem, in: tx, code: "4", say: []string{"dane|tlsa|dnssec|mta sts|destination mail server"}},
 	{is: upstream.ClassOther, in: tx, code: "5", say: []string{"body type|body types|8bitmime|binarymime|transfer encoding|content type", "not supported|unsupported|not support|cannot"}},
 	{is: upstream.ClassOther, in: tx, code: "5 none", say: []string{"config error|configuration error|misconfigur*|system config|local configuration"}},
 	{is: upstream.ClassOther, in: tx, say: []string{"points back|hop count|" +
@@ -154,7 +154,7 @@ var messageRules = []rule{
 			"linefeed*|line feed*|not comply|comply with|non compliant|not compliant|line too long|lines too long|header not terminated"}},
 
 	{is: upstream.ClassSyntaxOrProtocol, in: body, code: "5 none", say: []string{"header|headers|header field|message id|mime",
-		"no|not|without|missing|lack*|require*|must|valid|invalid|multiple|duplicate|too far|too many|defect*|malformed|error*"},
+		"no|not|without|missing|lack*|require*|must|valid|invalid|multiple|duplicate|too far|too long|too many|defect*|malformed|error*"},
 		not: "spam*|virus*|score|match*|mismatch*|authori*|reject|policy|allowed|relay*|verif*|authenticat*|blacklist*|black listed|block*|suspicious|" + spf},
 	// The sender's domain failed its checks: the sender's rules know it.
 	{is: upstream.ClassSenderDomainRestricted, in: smtp, say: []string{spf}, not: "signing|milter|greylist*|virus*|score"},
