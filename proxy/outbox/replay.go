@@ -296,13 +296,17 @@ func (s *store) openJournal() error {
 	ids := s.journal.ids()
 	s.each(len(ids), nil, func(i int) error {
 		s.seen(ids[i])
-		if s.exists(ids[i] + ".json") { // it was moved, and is newer
+		e, err := s.loadFiles(ids[i])
+		if err == nil {
+			_, err = s.bodyFile(e)
+		}
+		switch {
+		case err == nil: // it was moved, and is newer
 			return s.journal.gone(ids[i], true)
+		case !errors.Is(err, fs.ErrNotExist):
+			s.setAsideFiles(ids[i], err) // the journal has it still
 		}
-		e, ok := s.journal.get(ids[i])
-		if !ok {
-			return nil
-		}
+		e, _ = s.journal.get(ids[i])
 		return s.move(context.Background(), e)
 	})
 	s.journal.mu.Lock()

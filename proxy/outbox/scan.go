@@ -21,6 +21,11 @@ func (s *store) setAside(id string, cause error) Problem {
 		s.report(p)
 		return p
 	}
+	return s.setAsideFiles(id, cause)
+}
+
+// setAsideFiles is setAside for an entry in files.
+func (s *store) setAsideFiles(id string, cause error) Problem {
 	folder := filepath.Join(s.dir, unreadable)
 	err := s.fs.Mkdir(folder)
 	for _, name := range []string{s.state(id), s.message(id)} {

@@ -406,6 +406,11 @@ func (s *store) load(id string) (Entry, error) {
 		}
 		return e, nil
 	}
+	return s.loadFiles(id)
+}
+
+// loadFiles is load for an entry in files.
+func (s *store) loadFiles(id string) (Entry, error) {
 	data, err := readFile(s.fs, s.state(id), maxStateFile)
 	if err != nil {
 		return Entry{}, err
@@ -425,6 +430,11 @@ func (s *store) body(e Entry) (upstream.Body, error) {
 		}
 		return &journalBody{j: s.journal, id: e.ID, size: e.Size}, nil
 	}
+	return s.bodyFile(e)
+}
+
+// bodyFile is body for an entry in files.
+func (s *store) bodyFile(e Entry) (upstream.Body, error) {
 	f, err := s.fs.Open(s.message(e.ID))
 	if err != nil {
 		return nil, err
