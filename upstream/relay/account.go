@@ -37,7 +37,6 @@ type account struct {
 	proven  bool
 	warm    []*line // the most recently used last
 	minding bool    // mind is running
-	awaited int     // of warm: expected by transactions that have not started
 	win     *window
 	running int
 	gate    gate
@@ -160,28 +159,6 @@ func (a *account) takeWarm(key string, after int64) *line {
 		}
 	}
 }
-
-// expect reports whether there is a connection of this network for a transaction
-// that starts in a moment: one that was in use a moment ago, that is expected by
-// nobody else, and on which a message may leave in one flight. unexpect takes it
-// back.
-func (a *account) expect(key string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := 0
-	for _, l := range a.warm {
-		if !l.watched && l.key == key && l.client.InOneFlight(oneFlight) {
-			n++
-		}
-	}
-	if n <= a.awaited || a.settings.Auth == upstream.AuthPOPBeforeSMTP && (a.win == nil || !a.win.open()) {
-		return false
-	}
-	a.awaited++
-	return true
-}
-
-func (a *account) unexpect() { a.mu.Lock(); a.awaited--; a.mu.Unlock() }
 
 // park keeps a connection for the next message, for a while. In a series of
 // messages that comes at once: nobody is set to watch it before it has rested.

@@ -58,11 +58,7 @@ type carrier struct {
 type by struct{ auth, host string }
 
 func newCarrier(t *Transaction, set *upstream.Account, spare bool) *carrier {
-	a := t.together.expects
-	if a == nil || a.settings.Name != set.Name {
-		a = t.r.account(set)
-	}
-	c := &carrier{t: t, a: a, set: set, spare: spare, here: t.r.hereContext()}
+	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare, here: t.r.hereContext()}
 	key := t.r.networkKey()
 	f := t.r.store.get(c.a.print, key)
 	c.conn = connector{a: c.a, key: key, facts: f, lockstep: f.Lockstep, noChunking: f.NoChunking}

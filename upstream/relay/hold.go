@@ -3,18 +3,16 @@ package relay
 import (
 	"sync"
 	"time"
-
-	"melon/upstream"
 )
 
 // envelopeWait is how long an envelope waits for its message at least, and half
 // of how long it does at most, where both can leave in one flight.
 const envelopeWait = 10 * time.Millisecond
 
-// holder ends the wait of transactions for their messages. An app that sends one
-// command at a time has its message ready a moment after sender and recipient:
-// sent together they cost one write and one wake-up, here and at the provider.
-// One timer serves all transactions, as most of them are over when it fires.
+// holder ends the wait of envelopes for their messages. An app that sends one
+// command at a time has its message ready a moment after its recipient: sent
+// together they cost one write and one wake-up, here and at the provider. One
+// timer serves all transactions, as most of them are over when it fires.
 type holder struct {
 	mu         sync.Mutex
 	timer      *time.Timer // nil until the first use
@@ -51,73 +49,22 @@ func (h *holder) tick() {
 	}
 }
 
-// stop ends the timer, and the wait of all.
+// stop ends the timer; no transaction is under way any more.
 func (h *holder) stop() {
 	h.mu.Lock()
-	due := append(h.old, h.young...)
-	h.young, h.old = nil, nil
+	defer h.mu.Unlock()
 	if h.timer != nil {
 		h.timer.Stop()
 	}
-	h.running = false
-	h.mu.Unlock()
-	for _, t := range due {
-		t.release()
-	}
+	h.young, h.old = nil, nil
 }
 
-// together is how far a transaction waits for its message, so that all of it
-// leaves in one flight; the transaction's mu guards it.
+// together is whether envelope and message leave in one flight; the
+// transaction's mu guards it.
 type together struct {
-	started  bool     // its goroutine is at work
-	possible bool     // the line of the attempt of the moment allows it, or the one expected does
-	held     bool     // the holder has it
-	released bool     // no envelope waits any more
-	expects  *account // where it was put off; not changed after Begin
-}
-
-// deferLocked reports whether the transaction need not start before there is
-// something to send: a connection lies there that was in use a moment ago.
-func (t *Transaction) deferLocked() bool {
-	if len(t.accounts) == 0 {
-		return false
-	}
-	a := t.r.account(&t.accounts[0])
-	if !a.expect(t.r.networkKey()) {
-		return false
-	}
-	t.together.expects, t.together.possible = a, true
-	t.heldLocked()
-	return true
-}
-
-// heldLocked has the holder end the wait.
-func (t *Transaction) heldLocked() {
-	if !t.together.held {
-		t.together.held = true
-		t.r.holder.add(t)
-	}
-}
-
-// startLocked starts the transaction's goroutine, once. After the relay's end the
-// transaction is over at once.
-func (t *Transaction) startLocked() {
-	g := &t.together
-	if g.started {
-		return
-	}
-	g.started = true
-	if g.expects != nil {
-		g.expects.unexpect()
-	}
-	if len(t.accounts) > 0 && t.r.goIfOpen(t.run) {
-		return
-	}
-	t.finishLocked(&upstream.Error{
-		Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
-		Sentence: "There is no account to send with, or Melon is about to end.",
-	}, upstream.Reply{})
-	t.span.end()
+	possible bool // the line of the attempt of the moment allows it
+	held     bool // the envelope waits, or has waited
+	released bool // it waits no more
 }
 
 // holdLocked reports whether the envelope waits for the message: there is one
@@ -127,20 +74,19 @@ func (t *Transaction) holdLocked() bool {
 	if !g.possible || g.released || len(t.rcpts) != 1 || t.body != nil || t.cancelled {
 		return false
 	}
-	t.heldLocked()
+	if !g.held {
+		g.held = true
+		t.r.holder.add(t)
+	}
 	return true
 }
 
-// release ends the wait: the transaction starts, or its envelope leaves without
-// the message.
+// release sends the envelope without the message, if it still waits.
 func (t *Transaction) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g := &t.together
-	g.held = false
-	if t.body != nil || t.overLocked() {
-		return
+	if !t.together.released && t.body == nil && !t.overLocked() {
+		t.together.released = true
+		t.wakeLocked()
 	}
-	g.released = len(t.rcpts) > 0
-	t.wakeLocked()
 }

@@ -95,8 +95,8 @@ func TestEnvelopeOfASlowApp(t *testing.T) {
 }
 
 // A message that is taken back before its envelope has left costs nothing, and
-// the end of the relay ends one that has not started.
-func TestTakenBackBeforeItStarted(t *testing.T) {
+// the end of the relay ends one that waits.
+func TestTakenBackBeforeItLeft(t *testing.T) {
 	in(t, lab.Options{}, func(h *house) {
 		writes := h.countWrites()
 		h.mustSend()
@@ -114,6 +114,7 @@ func TestTakenBackBeforeItStarted(t *testing.T) {
 		}
 		h.mustSend()
 		x := h.live()
+		x.Rcpt(env().Recipients[0])
 		h.r.Close()
 		if res := x.Result(); res.Err == nil {
 			t.Errorf("%+v", res)

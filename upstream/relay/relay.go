@@ -172,17 +172,19 @@ type BeginOptions struct {
 }
 
 // Begin starts a transaction in the background and returns at once: the
-// connection and the login are under way when it returns, or there is a
-// connection that can be used at once. accounts[0] carries
+// connection and the login are under way when it returns. accounts[0] carries
 // it; the rest are its fallbacks, in order. env.Recipients is ignored. The
 // transaction ends with the caller's Cancel, with ctx, or with its Result; ctx
 // must outlive the app's own wait when the provider's work shall go on.
 func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := newTransaction(ctx, r, accounts, env, o)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.deferLocked() {
-		t.startLocked()
+	started := len(accounts) > 0 && r.goIfOpen(t.run)
+	if !started {
+		t.finish(&upstream.Error{
+			Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
+			Sentence: "There is no account to send with, or Melon is about to end.",
+		}, upstream.Reply{})
+		t.span.end()
 	}
 	return t
 }

@@ -140,13 +140,8 @@ func errOver() *upstream.Error {
 	}
 }
 
-// wakeLocked tells the transaction's goroutine that there is more to send, and
-// starts it where that was put off.
+// wakeLocked tells the transaction's goroutine that there is more to send.
 func (t *Transaction) wakeLocked() {
-	if !t.together.started {
-		t.startLocked()
-		return
-	}
 	close(t.more)
 	t.more = make(chan struct{})
 }
@@ -215,10 +210,6 @@ func (t *Transaction) awaitRecipient() bool {
 func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.finishLocked(e, reply)
-}
-
-func (t *Transaction) finishLocked(e *upstream.Error, reply upstream.Reply) {
 	t.res.Err, t.res.Reply = e, reply
 	for _, v := range t.rcpts {
 		res := upstream.RecipientResult{Recipient: v.rc, Err: e}
