@@ -70,7 +70,7 @@ func (l *lines) next() (piece []byte, eol bool, err error) {
 		piece, eol = piece[:len(piece)-1], true
 	case errors.Is(err, bufio.ErrBufferFull):
 		err = nil
-	case errors.Is(err, io.EOF) && len(piece) > 0:
+	case errors.Is(err, io.EOF) && (len(piece) > 0 || l.inLine):
 		eol, l.done, err = true, true, nil // a last line without its end
 	default:
 		return nil, false, err

@@ -32,6 +32,8 @@ func TestHeaderAndBody(t *testing.T) {
 		"From x Mon\nA: 1\r\n\r\nlong line over 16\r\n": {"A: 1\r\n\r\n", "long line over 16\r\n"},
 		"no header here\nA: 1\n":                        {"\r\n", "no header here\r\nA: 1\r\n"},
 		"":                                              {"\r\n", ""},
+		"just as long, no":                              {"\r\n", "just as long, no\r\n"},
+		"A: 1\n\njust as long, no":                      {"A: 1\r\n\r\n", "just as long, no\r\n"},
 		"A: 1\rBcc: 2\r\n\rx\r\r\ny\r":                  {"A: 1\r\nBcc: 2\r\n\r\n", "x\r\n\r\ny\r\n"},
 	} {
 		header, body := read(t, text, false)
