@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"melon/packaging/man"
+	"melon/proxy/words"
 )
 
 // manualCommand writes the manual pages, for packages and for those who have
@@ -29,7 +30,9 @@ Read one with: man -l DIR/melon.1`,
 		}
 		root := cmd.Root()
 		root.InitDefaultCompletionCmd(root.Name())
-		for name, data := range man.Pages(root, man.Options{Version: version(), Date: date}) {
+		japanese := words.In(table, "ja")
+		o := man.Options{Version: version(), Date: date, Japanese: func(path string) string { return japanese.Say("help." + path) }}
+		for name, data := range man.Pages(root, o) {
 			path := filepath.Join(args[0], filepath.FromSlash(name))
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				return err

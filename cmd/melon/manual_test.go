@@ -18,7 +18,7 @@ import (
 var contract = map[string][]string{
 	"melon.1": {"run", "demo", "account", "login", "doctor", "explain", "outbox", "status", "log", "open", "pause", "resume", "autostart",
 		"sendmail", "config", "provider", "version", "completion", "--config FILE", "--state DIR", "--lang en|ja", "melon-tray(1)", "sysexits.h"},
-	"ja/melon.1":         {"run", "demo", "doctor", "送信", "終了コード"},
+	"ja/melon.1":         {"run", "demo", "doctor", "送信", "終了コード", "中継を前面で動かします"},
 	"melon-stop.1":       {"SIGTERM"},
 	"melon-run.1":        {"--log-level LEVEL", "SIGHUP", "SIGTERM", "ready"},
 	"melon-account.1":    {"account add ADDRESS", "account list", "account show", "account edit", "account remove", "account test", "account default", "--password-stdin", "--name", "--smtp HOST[:PORT]", "--pop HOST[:PORT]", "--auth", "--username", "--store keyring|file", "--no-test", "--yes"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/draw"
 	"image/png"
 	"strings"
 
@@ -156,16 +155,4 @@ func elements(paths []path) string {
 		b.WriteString(`Z"/>`)
 	}
 	return b.String()
-}
-
-// Sheet shows pictures side by side on a background, for people to look at.
-func Sheet(background color.Color, size int, pictures ...Picture) *image.NRGBA {
-	const gap = 8
-	img := image.NewNRGBA(image.Rect(0, 0, gap+len(pictures)*(size+gap), size+2*gap))
-	draw.Draw(img, img.Bounds(), image.NewUniform(background), image.Point{}, draw.Src)
-	for i, p := range pictures {
-		at := image.Pt(gap+i*(size+gap), gap)
-		draw.Draw(img, image.Rectangle{at, at.Add(image.Pt(size, size))}, p.Draw(size), image.Point{}, draw.Over)
-	}
-	return img
 }

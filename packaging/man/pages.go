@@ -13,6 +13,8 @@ import (
 type Options struct {
 	Version string
 	Date    time.Time
+	// Japanese says what a command does, by its path, such as "melon run".
+	Japanese func(path string) string
 }
 
 // Pages returns every manual page by its file's name, such as "melon.1"; those in
