@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,6 +54,31 @@ func fingerprint(a upstream.Account) string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:12])
+}
+
+// sameSettings reports whether a and b have one fingerprint, without making it: each
+// message asks.
+func sameSettings(a, b *upstream.Account) bool {
+	return a.Name == b.Name && a.Address == b.Address && a.Username == b.Username && a.Auth == b.Auth &&
+		a.SMTP == b.SMTP && a.POP.Server == b.POP.Server && a.POP.Username == b.POP.Username &&
+		sameSecret(&a.Password, &b.Password) && sameSecret(&a.POP.Password, &b.POP.Password) &&
+		a.PopBeforeSMTP == b.PopBeforeSMTP && a.AllowPlaintext == b.AllowPlaintext &&
+		sameTrust(&a.Trust, &b.Trust) && sameOAuth(&a.OAuth, &b.OAuth)
+}
+
+func sameSecret(a, b *upstream.SecretRef) bool {
+	return a.Keyring == b.Keyring && slices.Equal(a.Command, b.Command) && a.File == b.File && a.Env == b.Env
+}
+
+func sameTrust(a, b *upstream.Trust) bool {
+	return a.CA == b.CA && slices.Equal(a.Pins, b.Pins) && a.ServerName == b.ServerName &&
+		a.LegacyTLS == b.LegacyTLS && a.Insecure == b.Insecure
+}
+
+func sameOAuth(a, b *upstream.OAuth) bool {
+	return a.Provider == b.Provider && a.ClientID == b.ClientID && sameSecret(&a.ClientSecret, &b.ClientSecret) &&
+		a.Tenant == b.Tenant && slices.Equal(a.Scopes, b.Scopes) &&
+		a.AuthURL == b.AuthURL && a.TokenURL == b.TokenURL && a.DeviceURL == b.DeviceURL
 }
 
 func newAccount(r *Relay, a upstream.Account, print string) *account {

@@ -137,7 +137,7 @@ func (s *store) update(print, network string, change func(*facts)) {
 	old := s.getLocked(print, network)
 	f := old
 	change(&f)
-	if reflect.DeepEqual(&f, &old) {
+	if f == old || reflect.DeepEqual(&f, &old) {
 		return
 	}
 	if old.Learned.IsZero() {
@@ -180,7 +180,7 @@ func (s *store) setAccount(name string, m accountMemory) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.m.Accounts[name]
-	if reflect.DeepEqual(&before, &m) {
+	if before == m || reflect.DeepEqual(&before, &m) {
 		return
 	}
 	if old := before.Settings; old != "" && old != m.Settings {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,16 +131,11 @@ func (r *Relay) goIfOpen(f func()) bool {
 func (r *Relay) account(a *upstream.Account) *account {
 	r.mu.Lock()
 	old := r.accounts[a.Name]
-	if old != nil && reflect.DeepEqual(&old.settings, a) { // almost always, and cheaper
+	if old != nil && sameSettings(&old.settings, a) {
 		r.mu.Unlock()
 		return old
 	}
-	print := fingerprint(*a)
-	if old != nil && old.print == print {
-		r.mu.Unlock()
-		return old
-	}
-	n := newAccount(r, *a, print)
+	n := newAccount(r, *a, fingerprint(*a))
 	r.accounts[a.Name] = n
 	r.mu.Unlock()
 	if old != nil {
