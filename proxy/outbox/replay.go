@@ -231,6 +231,12 @@ func (j *journal) take(r *replayed) error {
 		s.salt = newSalt()
 	}
 	if p.used == 0 && !j.damaged {
+		if p.room < startSize {
+			room, op, err := s.extend(s.cur, p.room, startSize)
+			if p.room = room; err != nil {
+				return s.failed(op, err)
+			}
+		}
 		return s.begin(s.cur, s.newest+1)
 	}
 	if j.damaged || p.old <= p.used {

@@ -154,26 +154,31 @@ func (s *segments) settled() error {
 }
 
 // reserve sees to it that the current part has room for n octets, beginning the
-// other one if need be; errNoRoom when that is in use.
+// other one if need be; errNoRoom when that is in use. It may let go of the lock
+// for a while.
 func (s *segments) reserve(n int64) error {
 	for {
 		if err := s.open(); err != nil {
 			return err
 		}
-		if s.parts[s.cur].used+n <= segmentSize {
-			return s.grow(s.cur, s.parts[s.cur].used+n)
-		}
-		if s.parts[1-s.cur].live > 0 || startSize+n > segmentSize {
+		cur, p, other := s.cur, &s.parts[s.cur], &s.parts[1-s.cur]
+		var err error
+		switch {
+		case p.used+n <= p.room:
+			return nil
+		case p.used+n <= segmentSize:
+			err = s.grow(cur, p.used+n)
+		case other.live > 0 || startSize+n > segmentSize:
 			return errNoRoom
+		case other.room < startSize:
+			err = s.grow(1-cur, startSize)
+		case s.syncing || s.durable < s.written:
+			err = s.settled()
+		default:
+			err = s.begin(1-cur, 0)
 		}
-		cur := s.cur
-		if err := s.settled(); err != nil {
+		if err != nil {
 			return err
-		}
-		if s.cur == cur && s.parts[1-cur].live == 0 { // still, after the wait
-			if err := s.begin(1-cur, 0); err != nil {
-				return err
-			}
 		}
 	}
 }
@@ -198,7 +203,10 @@ func (s *segments) open() error {
 	if s.newest == 0 {
 		s.newest = newSalt() >> 1 // half of all numbers are left to count up
 	}
-	if err = s.begin(0, s.newest+1); err == nil {
+	room, op, err := s.extend(0, 0, startSize)
+	if s.parts[0].room = room; err != nil {
+		err = storeError(op, err)
+	} else if err = s.begin(0, s.newest+1); err == nil {
 		err = storeError("sync directory", s.fs.SyncDir(s.dir))
 	}
 	if err != nil {
@@ -217,22 +225,34 @@ func newSalt() uint32 {
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-// grow gives a part room up to its octet n.
+// grow gives a part room up to its octet n, without the lock meanwhile: what has
+// room already is not kept waiting. Afterwards all may be different.
 func (s *segments) grow(part int, n int64) error {
-	p := &s.parts[part]
-	if p.room >= n {
-		return nil
+	if s.syncing {
+		s.more.Wait()
+		return s.err
 	}
-	room := min(segmentSize, (n+segmentStep-1)/segmentStep*segmentStep)
-	err := s.zero(segmentAt(part)+p.room, segmentAt(part)+room)
+	from := s.parts[part].room
+	s.syncing = true
+	s.more.L.Unlock()
+	room, op, err := s.extend(part, from, n)
+	s.more.L.Lock()
+	s.syncing = false
+	s.more.Broadcast()
 	if err != nil {
-		return s.failed("write", err)
+		return s.failed(op, err)
 	}
-	if err := s.file.Sync(); err != nil { // with the length
-		return s.failed("sync", err)
-	}
-	p.room = room
+	s.parts[part].room = room
 	return nil
+}
+
+// extend writes zeros behind the room of a part, durably.
+func (s *segments) extend(part int, from, n int64) (room int64, op string, err error) {
+	room = min(segmentSize, (n+segmentStep-1)/segmentStep*segmentStep)
+	if err := s.zero(segmentAt(part)+from, segmentAt(part)+room); err != nil {
+		return from, "write", err
+	}
+	return room, "sync", s.file.Sync() // with the length
 }
 
 // zero writes zeros from one octet of the file to another.
@@ -249,11 +269,8 @@ func (s *segments) zero(from, to int64) error {
 }
 
 // begin makes a part the current one, with a new generation, and returns when
-// that is durable. Nothing of the part is alive; nothing waits for a sync.
+// that is durable. It has room, nothing of it is alive, nothing waits for a sync.
 func (s *segments) begin(part int, floor uint32) error {
-	if err := s.grow(part, startSize); err != nil {
-		return err
-	}
 	first := start{salt: s.salt, floor: floor}
 	if part != s.cur {
 		first.before = uint32(s.parts[s.cur].used)
