@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"melon/proxy/outbox"
+	"melon/upstream"
 	"melon/upstream/lab"
 )
 
@@ -174,7 +176,7 @@ func (w *world) outbox() map[string]bool {
 		w.t.Fatal(err)
 	}
 	held := map[string]bool{}
-	for _, name := range names {
+	for _, name := range append(names, w.journaled(dir)...) {
 		var e struct {
 			To      []struct{ Address string }
 			Refused []struct{ Recipient struct{ Address string } }
@@ -192,7 +194,7 @@ func (w *world) outbox() map[string]bool {
 		if e.Bounce {
 			continue
 		}
-		token := w.token(strings.TrimSuffix(filepath.Base(name), ".json"))
+		token := w.token(strings.TrimSuffix(name, ".json"))
 		for _, to := range e.To {
 			held[place(token, to.Address)] = true
 		}
@@ -206,12 +208,57 @@ func (w *world) outbox() map[string]bool {
 	return held
 }
 
-// token returns the token of an entry, whose message never changes.
-func (w *world) token(id string) string {
+// journaled unpacks the journal that a killed process left, elsewhere, and lists
+// the states of entries that have no files beside it: where they have, these rule.
+func (w *world) journaled(dir string) (names []string) {
+	data, err := os.ReadFile(filepath.Join(dir, "journal"))
+	if err != nil {
+		return nil // there was nothing to send yet
+	}
+	there := w.t.TempDir()
+	for name, content := range map[string][]byte{"journal": data, "paused": nil} {
+		if err := os.WriteFile(filepath.Join(there, name), content, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	o, err := outbox.Open(there, outbox.Options{Sender: noSender{}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, p := range o.Problems() {
+		w.t.Errorf("the journal: %s (%v)", p.Sentence, p.Err)
+	}
+	if err := o.Close(); err != nil {
+		w.t.Error(err)
+	}
+	all, err := filepath.Glob(filepath.Join(there, "*.json"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, name := range all {
+		if _, err := os.Stat(filepath.Join(dir, filepath.Base(name))); err != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// noSender is for an outbox that is only looked at.
+type noSender struct{}
+
+// Send implements outbox.Sender.
+func (noSender) Send(context.Context, outbox.Entry, upstream.Body) upstream.Result {
+	return upstream.Result{Err: &upstream.Error{Phase: upstream.PhaseConnect, Class: upstream.ClassServerUnreachable}}
+}
+
+// token returns the token of an entry, whose message never changes. It is named
+// by its path without an extension.
+func (w *world) token(path string) string {
+	id := filepath.Base(path)
 	if t, ok := w.tokens[id]; ok {
 		return t
 	}
-	f, err := os.Open(filepath.Join(w.site.state, "outbox", id+".eml"))
+	f, err := os.Open(path + ".eml")
 	if err != nil {
 		w.t.Errorf("an entry has no message: %v", err)
 		return ""
