@@ -49,12 +49,11 @@ func (s *Server) accept(d *door) {
 func (s *Server) serve(d *door, raw net.Conn) {
 	set := s.set.Load()
 	w := who{door: d, Client: Client{Peer: addrPort(raw.RemoteAddr()), ID: s.newID()}}
-	user, reason, text := s.vet(set, d, raw)
+	reason, text := s.vet(set, &w, raw)
 	if reason != "" {
 		s.turnAway(w, raw, reason, text)
 		return
 	}
-	w.user = user
 	c := newConn(s, set, raw, w)
 	if reason := s.makeRoom(c); reason != "" {
 		c.cancel()
@@ -79,32 +78,34 @@ func (s *Server) serve(d *door, raw net.Conn) {
 	s.handOn(c)
 }
 
-// vet decides whether the peer may be at this door. It returns the peer's user,
-// or the reason for which it may not and what it is told.
-func (s *Server) vet(set *settings, d *door, raw net.Conn) (user, reason, text string) {
+// vet finds out who the peer is and decides whether it may be at this door. It
+// returns the reason for which it may not, and what it is told.
+func (s *Server) vet(set *settings, w *who, raw net.Conn) (reason, text string) {
 	local, remote := addrPort(raw.LocalAddr()), addrPort(raw.RemoteAddr())
 	here := remote.Addr().IsLoopback() || remote.Addr() == local.Addr()
 	switch {
-	case !d.remote && !remote.Addr().IsLoopback():
+	case !w.door.remote && !remote.Addr().IsLoopback():
 		// A router or a wrong route must not make a loopback address more.
-		return "", "a peer beyond loopback at a loopback address", ""
+		return "a peer beyond loopback at a loopback address", ""
 	case !here:
-		return remote.Addr().String(), "", ""
+		w.user, w.other = remote.Addr().String(), true
+		return "", ""
 	case !set.peers.Enforced():
-		return "", "", ""
+		return "", ""
 	}
 	same, user, err := set.peers.SameUser(local, remote)
+	w.user, w.other = user, !same || err != nil
 	switch {
 	case set.allow == AllowAnyLocal:
-		return user, "", "" // the name is for counting alone
+		return "", "" // who it is counts for the limits alone
 	case err != nil:
-		return "", "the peer's user cannot be found out: " + err.Error(),
+		return "the peer's user cannot be found out: " + err.Error(),
 			"554 5.7.1 Melon could not find out which user this program belongs to (listen.allow: any-local does without)"
 	case !same:
-		return "", "a process of another user: " + user,
+		return "a process of another user: " + user,
 			"554 5.7.1 This Melon takes mail from its own user's programs only (see listen.allow)"
 	}
-	return user, "", ""
+	return "", ""
 }
 
 // turnAway closes a connection that was not admitted, with one operator line.

@@ -60,17 +60,17 @@ func (s *session) logIn(name, password string) (err error) {
 		return nil
 	}
 	addr := s.c.who.Peer.Addr()
-	if !s.c.srv.logins.wait(s.c.ctx, addr) {
+	if !s.c.srv.slow.logins.wait(s.c.ctx, addr) {
 		s.c.out.final = true
 		return refuse(454, 4, 7, 0, "Too many refused logins; please try again later")
 	}
 	a, b := sha256.Sum256([]byte(password)), sha256.Sum256([]byte(want))
 	if subtle.ConstantTimeCompare(a[:], b[:]) == 1 {
-		s.c.srv.logins.right(addr)
+		s.c.srv.slow.logins.right(addr)
 		s.loggedIn, s.login = true, name
 		return nil
 	}
-	s.c.srv.logins.wrong(addr)
+	s.c.srv.slow.logins.wrong(addr)
 	s.c.budget.login++
 	s.c.srv.refused(s.c.who, "wrong local password")
 	if s.c.budget.login >= s.c.set.limits.LoginAttempts {

@@ -20,10 +20,13 @@ var lineEnds = []string{"\r\n", "\n", "\r", "\r\r\n", "\n\r", "\r\n\r", "\x00\r\
 
 // pipeApp connects to a server through a net.Pipe, in which each Write arrives
 // as one packet.
-func pipeApp(t testing.TB, s *Server) *app {
+func pipeApp(t testing.TB, s *Server) *app { return pipeAppOf(t, s, who{}) }
+
+// pipeAppOf is pipeApp of somebody.
+func pipeAppOf(t testing.TB, s *Server, w who) *app {
 	t.Helper()
 	here, there := net.Pipe()
-	w := who{door: s.doors[0], Client: Client{ID: s.newID()}}
+	w.door, w.ID = s.doors[0], s.newID()
 	c := newConn(s, s.set.Load(), there, w)
 	if reason := s.add(c); reason != "" {
 		t.Fatal(reason)

@@ -51,7 +51,8 @@ type conn struct {
 // who is at the other end, and by which door it came.
 type who struct {
 	Client
-	user     string // the peer's user as PeerLookup named it, "" unknown
+	user     string // the peer's user as PeerLookup named it, or its host; "" unknown
+	other    bool   // it is not Melon's own user
 	door     *door
 	upgraded bool // TLS began inside the connection: no second greeting
 }

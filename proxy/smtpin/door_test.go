@@ -33,22 +33,27 @@ func TestVet(t *testing.T) {
 		peers         PeerLookup
 		local, remote string
 		reason, text  string
+		other         bool // than Melon's own user, as far as that is known
 	}{
-		{"own", near, AllowSameUser, mine, "127.0.0.1:25", "127.0.0.1:9", "", ""},
-		{"other user", near, AllowSameUser, other, "127.0.0.1:25", "127.0.0.1:9", "a process of another user: uid 7", "554 5.7.1"},
-		{"other user, v6", near, AllowSameUser, other, "[::1]:25", "[::1]:9", "a process of another user: uid 7", "554 5.7.1"},
-		{"other user, any local", near, AllowAnyLocal, other, "127.0.0.1:25", "127.0.0.1:9", "", ""},
-		{"unknown user", near, AllowSameUser, broken, "127.0.0.1:25", "127.0.0.1:9", "the peer's user", "554 5.7.1"},
-		{"unknown user, any local", near, AllowAnyLocal, broken, "127.0.0.1:25", "127.0.0.1:9", "", ""},
-		{"cannot tell", near, AllowSameUser, peers{off: true, same: other.same}, "127.0.0.1:25", "127.0.0.1:9", "", ""},
-		{"from afar at a near door", near, AllowAnyLocal, mine, "127.0.0.1:25", "192.0.2.1:9", "a peer beyond loopback", ""},
-		{"from afar", far, AllowSameUser, broken, "10.0.0.1:25", "192.0.2.1:9", "", ""},
-		{"other user at a far door", far, AllowSameUser, other, "127.0.0.1:25", "127.0.0.1:9", "a process of another user", "554"},
-		{"other user by the machine's own address", far, AllowSameUser, other, "10.0.0.1:25", "10.0.0.1:9", "a process of another user", "554"},
+		{"own", near, AllowSameUser, mine, "127.0.0.1:25", "127.0.0.1:9", "", "", false},
+		{"other user", near, AllowSameUser, other, "127.0.0.1:25", "127.0.0.1:9", "a process of another user: uid 7", "554 5.7.1", true},
+		{"other user, v6", near, AllowSameUser, other, "[::1]:25", "[::1]:9", "a process of another user: uid 7", "554 5.7.1", true},
+		{"other user, any local", near, AllowAnyLocal, other, "127.0.0.1:25", "127.0.0.1:9", "", "", true},
+		{"unknown user", near, AllowSameUser, broken, "127.0.0.1:25", "127.0.0.1:9", "the peer's user", "554 5.7.1", true},
+		{"unknown user, any local", near, AllowAnyLocal, broken, "127.0.0.1:25", "127.0.0.1:9", "", "", true},
+		{"cannot tell", near, AllowSameUser, peers{off: true, same: other.same}, "127.0.0.1:25", "127.0.0.1:9", "", "", false},
+		{"from afar at a near door", near, AllowAnyLocal, mine, "127.0.0.1:25", "192.0.2.1:9", "a peer beyond loopback", "", false},
+		{"from afar", far, AllowSameUser, broken, "10.0.0.1:25", "192.0.2.1:9", "", "", true},
+		{"other user at a far door", far, AllowSameUser, other, "127.0.0.1:25", "127.0.0.1:9", "a process of another user", "554", true},
+		{"other user by the machine's own address", far, AllowSameUser, other, "10.0.0.1:25", "10.0.0.1:9", "a process of another user", "554", true},
 	} {
 		s := &Server{}
 		c := fakeConn{local: tc.local, remote: tc.remote}
-		_, reason, text := s.vet(&settings{peers: tc.peers, allow: tc.allow}, tc.d, c)
+		w := who{door: tc.d}
+		reason, text := s.vet(&settings{peers: tc.peers, allow: tc.allow}, &w, c)
+		if w.other != tc.other {
+			t.Errorf("%s: other user %v", tc.name, w.other)
+		}
 		if !strings.HasPrefix(reason, tc.reason) || (tc.reason == "") != (reason == "") || !strings.HasPrefix(text, tc.text) {
 			t.Errorf("%s: %q, %q", tc.name, reason, text)
 		}

@@ -163,13 +163,13 @@ func TestLoginDelay(t *testing.T) {
 		if got, want := fmt.Sprint(waits), "[0s 500ms 1s 1.5s 2s 2.5s 3s]"; got != want {
 			t.Errorf("waits %v, want %v", got, want)
 		}
-		if len(s.logins.refused) != 0 {
+		if len(s.slow.logins.refused) != 0 {
 			t.Error("a right login leaves nothing behind")
 		}
-		s.logins.wrong(netip.Addr{})
+		s.slow.logins.wrong(netip.Addr{})
 		time.Sleep(loginMemory + 1)
 		begin := time.Now()
-		if !s.logins.wait(t.Context(), netip.Addr{}) || time.Since(begin) != 0 {
+		if !s.slow.logins.wait(t.Context(), netip.Addr{}) || time.Since(begin) != 0 {
 			t.Error("not forgotten")
 		}
 	})

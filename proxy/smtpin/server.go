@@ -24,7 +24,7 @@ type Server struct {
 	cancel context.CancelFunc
 	set    atomic.Pointer[settings] // what new connections get
 	ids    atomic.Uint64
-	logins logins
+	slow   restraint
 
 	mu      sync.Mutex // guards what follows
 	doors   []*door
@@ -169,6 +169,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Recipients, 1000)
 	def(&l.BadCommands, 20)
 	def(&l.LoginAttempts, 3)
+	def(&l.MessagesOther, 60)
 	if l.Message <= 0 {
 		l.Message = 100e6
 	}

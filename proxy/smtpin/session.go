@@ -75,6 +75,8 @@ func (s *session) Mail(_ string, opts *smtp.MailOptions) (err error) {
 		return refuse(503, 5, 5, 1, "A transaction is open already")
 	case s.c.set.login.Mode == LoginRequired && !s.loggedIn:
 		return refuse(530, 5, 7, 0, "Authentication required: log in with Melon's local password")
+	case s.c.who.other && !s.c.srv.slow.rates.allow(s.c.who.user, s.c.set.limits.MessagesOther):
+		return refuse(450, 4, 7, 1, "Too many messages from "+upstream.CleanLine(s.c.who.user)+" within a minute; please try again later")
 	}
 	env, err := s.envelope(opts)
 	if err != nil {

@@ -163,6 +163,9 @@ type Limits struct {
 	Write           time.Duration // for the app to take a reply; 1 minute
 	BadCommands     int           // since the last message; 20
 	LoginAttempts   int           // refused ones of one connection; 3
+	// MessagesOther is how many messages a minute another user of this machine,
+	// or another host, may begin; 60. This user's own are not counted.
+	MessagesOther int
 }
 
 // DefaultSMTP returns the addresses that a Server listens on when none are
