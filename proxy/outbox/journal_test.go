@@ -408,3 +408,91 @@ func TestNewerJournalIsRefused(t *testing.T) {
 		t.Error("it was changed")
 	}
 }
+
+// TestOneSyncForOneMessage: its first attempt is recorded with it, its end needs
+// none.
+func TestOneSyncForOneMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		o, err := openMem(t, m, senderFunc(func(context.Context, Entry, upstream.Body) upstream.Result {
+			return upstream.Result{}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		for i := range 3 {
+			m.mu.Lock()
+			before := len(m.log)
+			m.mu.Unlock()
+			sp := spoolOf(t, o, "m")
+			if _, err := o.Keep(t.Context(), sp, entry(), KeepOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			sp.Discard()
+			synctest.Wait()
+			m.mu.Lock()
+			log := strings.Join(m.log[before:], ", ")
+			m.mu.Unlock()
+			if want := "write journal, sync journal, write journal"; i > 0 && !strings.HasPrefix(log, want) || strings.Count(log, ".eml") > 0 ||
+				i > 0 && strings.Count(log, "sync") != 1 {
+				t.Errorf("message %d: %s", i, log)
+			}
+		}
+		if s := o.Snapshot(); s.Total != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestOutcomeInTheJournal: where no file can be made, the journal takes what
+// became of an entry, and a kill does not make anybody get it twice.
+func TestOutcomeInTheJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemFS()
+		o, err := openMem(t, m, senderFunc(func(_ context.Context, e Entry, _ upstream.Body) upstream.Result {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.step = func(op string) error {
+				if strings.HasPrefix(op, "create") {
+					return full(op)
+				}
+				return nil
+			}
+			return upstream.Result{Recipients: []upstream.RecipientResult{
+				{Recipient: e.Envelope.Recipients[0]}, {Recipient: e.Envelope.Recipients[1], Err: greylisted},
+			}}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		sp := spoolOf(t, o, "m")
+		defer sp.Discard()
+		if _, err := o.Keep(t.Context(), sp, entry("x", "y"), KeepOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if owed := o.store.debts(); len(owed) != 0 {
+			t.Errorf("owed: %v", owed)
+		}
+		for _, mode := range crashModes {
+			c := m.crash(mode)
+			c.now["/outbox/"+pausedName] = new(memFile)
+			again, err := openMem(t, c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := again.List()
+			if err != nil || len(list) != 1 || fmt.Sprint(list[0].To()) != "[y]" || list[0].State != Waiting {
+				t.Errorf("%s: %+v, %v", mode, list, err)
+			}
+			again.Close()
+		}
+		m.mu.Lock()
+		m.step = nil
+		m.mu.Unlock()
+	})
+}
