@@ -16,8 +16,11 @@ const pausedName = "paused"
 // Delivered tells that an account delivered live mail: its waiting entries are
 // due at once.
 func (o *Outbox) Delivered(account string) {
+	if !o.view.Load().troubled {
+		return
+	}
 	o.do(func(x *index) {
-		if l := x.lanes[account]; l != nil && (l.gate != 0 || l.blocked) {
+		if l := x.lanes[account]; l != nil && l.troubled() {
 			l.clear()
 			o.dueLane(x, l)
 		}
@@ -268,10 +271,7 @@ func (o *Outbox) setPaused(paused bool) error {
 }
 
 // Snapshot counts the entries.
-func (o *Outbox) Snapshot() (s Snapshot) {
-	o.do(func(x *index) { s = x.snapshot() })
-	return s
-}
+func (o *Outbox) Snapshot() Snapshot { return o.view.Load().Snapshot }
 
 // Problems lists what a person should know about the outbox itself: first a
 // directory that cannot be written, as long as that lasts.

@@ -312,6 +312,19 @@ func (x *index) snapshot() Snapshot {
 	return s
 }
 
+// troubled reports a lane that is blocked, or waits after a failure.
+func (l *lane) troubled() bool { return l.blocked || l.gate != 0 }
+
+// troubled reports whether any lane is.
+func (x *index) troubled() bool {
+	for _, l := range x.lanes {
+		if l.troubled() {
+			return true
+		}
+	}
+	return false
+}
+
 // nextAttempt is when the lane wants to try next; ok is false when it does not.
 func (l *lane) nextAttempt() (t int64, ok bool) {
 	if l.blocked || len(l.ready.items)+len(l.later.items) == 0 {

@@ -16,6 +16,7 @@ func (o *Outbox) loop() {
 		if wait, ok := o.schedule(); ok {
 			timer.Reset(wait)
 		}
+		o.show()
 		select {
 		case call := <-o.calls:
 			o.lookAtClock() // before the call judges anything by it
@@ -32,11 +33,27 @@ func (o *Outbox) loop() {
 func (o *Outbox) do(fn func(x *index)) bool {
 	done := make(chan struct{})
 	select {
-	case o.calls <- func() { fn(o.index); close(done) }:
+	case o.calls <- func() { fn(o.index); o.show(); close(done) }:
 		<-done
 		return true
 	case <-o.looped:
 		return false
+	}
+}
+
+// view is what everybody may see of the index without asking the loop: every
+// message that is sent live looks at it. It is never older than the last call
+// that returned.
+type view struct {
+	Snapshot
+	troubled bool // an account is blocked, or waits after a failure
+}
+
+// show renews the view, in the loop's goroutine.
+func (o *Outbox) show() {
+	v := view{o.index.snapshot(), o.index.troubled()}
+	if old := o.view.Load(); old == nil || *old != v {
+		o.view.Store(&v)
 	}
 }
 

@@ -28,6 +28,7 @@ type Outbox struct {
 	lock     *lock
 
 	index  *index // the loop's alone
+	view   atomic.Pointer[view]
 	calls  chan func()
 	stop   chan struct{} // ends the loop
 	looped chan struct{} // the loop has ended
@@ -64,6 +65,7 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	o.calls, o.stop, o.looped = make(chan func()), make(chan struct{}), make(chan struct{})
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.events = newEvents(o.opts.OnEvent)
+	o.show()
 	go o.loop()
 	o.store.journal.tend(o.stay)
 	return o, nil
