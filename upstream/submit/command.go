@@ -159,7 +159,7 @@ func originalValue(rc upstream.Recipient) string {
 	switch {
 	case strings.EqualFold(rc.OriginalType, "utf-8"), !isASCII(rc.Original):
 		return "utf-8;" + unitext(rc.Original)
-	case rc.OriginalType == "" || !validPath(rc.OriginalType) || strings.ContainsAny(rc.OriginalType, `;+="`):
+	case rc.OriginalType == "" || !validPath(rc.OriginalType) || !isASCII(rc.OriginalType) || strings.ContainsAny(rc.OriginalType, `;+="`):
 		return "rfc822;" + xtext(rc.Original)
 	}
 	return rc.OriginalType + ";" + xtext(rc.Original)

@@ -43,6 +43,7 @@ func TestCommandLines(t *testing.T) {
 			"RCPT TO:<a@b.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c.example"},
 		{all, upstream.Recipient{Address: "a@b.example", Notify: []string{"NEVER"}}, "RCPT TO:<a@b.example> NOTIFY=NEVER"},
 		{all, upstream.Recipient{Address: "a@b.example", OriginalType: "utf-8", Original: "メ@c.example"}, `RCPT TO:<a@b.example> ORCPT=utf-8;\x{30E1}@c.example`},
+		{all, upstream.Recipient{Address: "a@b.example", OriginalType: "Ϟ", Original: "x"}, "RCPT TO:<a@b.example> ORCPT=rfc822;x"},
 		{Capabilities{}, upstream.Recipient{Address: "a@b.example", Notify: []string{"NEVER"}, Original: "x"}, "RCPT TO:<a@b.example>"},
 		{Capabilities{}, upstream.Recipient{Address: "メ@b.example"}, "553 5.6.7"},
 		{all, upstream.Recipient{Address: ""}, "501 5.1.3"},
