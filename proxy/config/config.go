@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,6 +160,29 @@ func (c *Config) Account(name string) (upstream.Account, bool) {
 		}
 	}
 	return upstream.Account{}, false
+}
+
+// FreeName makes a name for an account from its address: the first word of the
+// domain, with a number when there is such an account.
+func (c *Config) FreeName(address string) string {
+	_, domain, _ := strings.Cut(address, "@")
+	base, _, _ := strings.Cut(strings.ToLower(domain), ".")
+	base = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return -1
+	}, base)
+	if base = strings.TrimLeft(base, "-"); base == "" {
+		base = "account"
+	}
+	name := base
+	for n := 2; ; n++ {
+		if _, taken := c.Account(name); !taken {
+			return name
+		}
+		name = base + "-" + strconv.Itoa(n)
+	}
 }
 
 // Network returns the network of this name.

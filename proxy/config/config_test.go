@@ -268,3 +268,20 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+func TestFreeName(t *testing.T) {
+	t.Parallel()
+	cfg := Defaults()
+	for _, want := range []string{"provider-a", "provider-a-2", "provider-a-3"} {
+		got := cfg.FreeName("taro@provider-a.example")
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		cfg.Accounts = append(cfg.Accounts, upstream.Account{Name: got})
+	}
+	for in, want := range map[string]string{"x@例え.example": "account", "x": "account", "x@-a.example": "a", "x@A1.example": "a1"} {
+		if got := Defaults().FreeName(in); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+

@@ -27,7 +27,7 @@ func (a *adding) servers(ctx context.Context) error {
 		a.acc.Auth = upstream.AuthMethod(a.w.Auth)
 	}
 	if a.acc.Name == "" {
-		a.acc.Name = freeName(a.cfg, a.address)
+		a.acc.Name = a.cfg.FreeName(a.address)
 	}
 	if _, ok := a.cfg.Account(a.acc.Name); ok {
 		return a.misuse("name.taken", a.acc.Name)
@@ -85,28 +85,6 @@ func (s *Setup) parseServer(flag, text, security string) (upstream.Server, error
 	}
 	server.Host = strings.Trim(server.Host, "[]")
 	return server, nil
-}
-
-// freeName makes a name from the address's domain that no account has.
-func freeName(cfg *config.Config, address string) string {
-	_, domain, _ := strings.Cut(address, "@")
-	base, _, _ := strings.Cut(strings.ToLower(domain), ".")
-	base = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
-			return r
-		}
-		return -1
-	}, base)
-	if base = strings.TrimLeft(base, "-"); base == "" {
-		base = "account"
-	}
-	name := base
-	for n := 2; ; n++ {
-		if _, taken := cfg.Account(name); !taken {
-			return name
-		}
-		name = base + "-" + strconv.Itoa(n)
-	}
 }
 
 // find asks for the servers, and shows them with their source.

@@ -348,23 +348,6 @@ func TestTry(t *testing.T) {
 	w.untouched()
 }
 
-func TestFreeName(t *testing.T) {
-	t.Parallel()
-	cfg := config.Defaults()
-	for _, want := range []string{"provider-a", "provider-a-2", "provider-a-3"} {
-		got := freeName(cfg, address1)
-		if got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-		cfg.Accounts = append(cfg.Accounts, upstream.Account{Name: got})
-	}
-	for in, want := range map[string]string{"x@例え.example": "account", "x": "account", "x@-a.example": "a", "x@A1.example": "a1"} {
-		if got := freeName(config.Defaults(), in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestParseServer(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]upstream.Server{

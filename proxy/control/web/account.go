@@ -72,7 +72,7 @@ func (s *Server) accountFind(w http.ResponseWriter, r *http.Request) {
 		s.addForm(w, r, http.StatusUnprocessableEntity, upstream.CleanLine(r.PostFormValue("address")), err.Error())
 		return
 	}
-	d := &draft{isNew: true, account: upstream.Account{Address: addr, Name: s.freeName(addr)},
+	d := &draft{isNew: true, account: upstream.Account{Address: addr, Name: s.parts.Config().FreeName(addr)},
 		password: strings.TrimRight(r.PostFormValue("password"), "\r\n")}
 	s.drafts.add(d)
 	if err := s.find(d, s.language(r)); err != nil {
@@ -80,27 +80,6 @@ func (s *Server) accountFind(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	goTo(w, r, "/setup/"+d.id, "")
-}
-
-// freeName proposes a name: the provider's, or the next free one.
-func (s *Server) freeName(addr string) string {
-	_, domain, _ := strings.Cut(addr, "@")
-	name, _, _ := strings.Cut(strings.ToLower(domain), ".")
-	name = strings.Map(func(c rune) rune {
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
-			return c
-		}
-		return -1
-	}, name)
-	if name == "" {
-		name = "mail"
-	}
-	for n, base := 2, name; ; n++ {
-		if _, taken := s.parts.Config().Account(name); !taken {
-			return name
-		}
-		name = fmt.Sprintf("%s-%d", base, n)
-	}
 }
 
 // setupPage is what the pages of a draft show.
