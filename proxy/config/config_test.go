@@ -284,4 +284,3 @@ func TestFreeName(t *testing.T) {
 		}
 	}
 }
-

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"melon/proxy/config"
 	"melon/upstream"
 	"melon/upstream/discover"
 	"melon/upstream/network"
