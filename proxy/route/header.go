@@ -20,16 +20,6 @@ const (
 	maxAddresses = 64
 )
 
-// HeaderComplete reports whether the first octets of a message hold its whole
-// header, or as much of it as HeaderFrom looks at. The lines end in CRLF or LF.
-func HeaderComplete(message []byte) bool {
-	if len(message) >= MaxHeader {
-		return true
-	}
-	return bytes.HasPrefix(message, []byte("\r\n")) || bytes.HasPrefix(message, []byte("\n")) ||
-		bytes.Contains(message, []byte("\n\r\n")) || bytes.Contains(message, []byte("\n\n"))
-}
-
 // HeaderFrom returns the addresses of the header From in the first octets of a
 // message, in their order and each once; nil when there is none. It takes what
 // mail apps write and not only what RFC 5322 section 3.4 allows: a field that

@@ -65,18 +65,6 @@ func TestHeaderFromIsBounded(t *testing.T) {
 	}
 }
 
-func TestHeaderComplete(t *testing.T) {
-	t.Parallel()
-	for message, want := range map[string]bool{
-		"": false, "A: b\r\n": false, "A: b\r\n\r": false, "A: b\r\n\r\n": true, "A: b\n\n": true,
-		"\r\n": true, "\nx": true, strings.Repeat("x", MaxHeader): true,
-	} {
-		if got := HeaderComplete([]byte(message)); got != want {
-			t.Errorf("%.20q: got %v", message, got)
-		}
-	}
-}
-
 func FuzzHeaderFrom(f *testing.F) {
 	f.Add([]byte("From: =?utf-8?Q?x?= <a@a.example>, g: b@b.example;\r\n\r\n"))
 	f.Add([]byte("From: \x1b$B(<\x1b(B <a@a.example>\r\n"))
@@ -91,6 +79,5 @@ func FuzzHeaderFrom(f *testing.F) {
 				t.Errorf("%q became %q", a, again)
 			}
 		}
-		HeaderComplete(message)
 	})
 }
