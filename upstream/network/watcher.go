@@ -2,6 +2,7 @@ package network
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,9 +68,9 @@ type Watcher struct {
 	stop    chan struct{}
 	done    sync.WaitGroup
 	close   func() error
+	state   atomic.Pointer[State] // replaced with mu held
 
 	mu      sync.Mutex
-	state   State
 	readAt  time.Time // with the monotonic clock
 	clocks  clocks
 	waiting bool
@@ -131,7 +132,8 @@ func newWatcher(o Options, p platform) (*Watcher, error) {
 		stopReports()
 		return nil, err
 	}
-	w.state, w.readAt, w.clocks = state, time.Now(), w.look()
+	w.state.Store(&state)
+	w.readAt, w.clocks = time.Now(), w.look()
 	w.done.Go(w.loop)
 	w.close = sync.OnceValue(func() error {
 		close(w.stop)
@@ -151,14 +153,17 @@ func (w *Watcher) report(s signal) {
 	}
 }
 
-// State returns the current state.
+// State returns the current state. Where the system reports changes that takes
+// neither lock nor clock: every message asks.
 func (w *Watcher) State() State {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.p.start == nil && time.Since(w.readAt) > stale {
-		w.refreshLocked()
+	if w.p.start == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if time.Since(w.readAt) > stale {
+			w.refreshLocked()
+		}
 	}
-	return w.state
+	return *w.state.Load()
 }
 
 // Events returns the one channel of events; Close closes it. It has one
@@ -263,11 +268,11 @@ func (w *Watcher) sent(e Event) {
 func (w *Watcher) addLocked(k Kind) {
 	for i := range w.queue {
 		if w.queue[i].Kind == k {
-			w.queue[i].State = w.state
+			w.queue[i].State = *w.state.Load()
 			return
 		}
 	}
-	w.queue = append(w.queue, Event{k, w.state})
+	w.queue = append(w.queue, Event{k, *w.state.Load()})
 }
 
 // refresh looks at state and clocks.
@@ -285,10 +290,10 @@ func (w *Watcher) refreshLocked() {
 	}
 	w.readAt = time.Now()
 	state, err := w.p.read()
-	if err != nil || state == w.state {
+	if err != nil || state == *w.state.Load() {
 		return
 	}
-	w.state = state
+	w.state.Store(&state)
 	w.addLocked(Changed)
 	w.wake()
 }
