@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"melon/upstream"
@@ -17,12 +18,23 @@ import (
 // closeTimeout bounds the farewell of TLS when a connection is closed.
 const closeTimeout = time.Second
 
+// errNothing says that there is nothing to read at the moment. It is of the kind
+// after which TLS reads on.
+var errNothing net.Error = nothing{}
+
+type nothing struct{}
+
+func (nothing) Error() string   { return "nothing to read" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }
+
 // Conn is a connection to a server. Every Read and Write is bounded by the
 // step's timeout, by SetDeadline if that is earlier, and by the context given to
 // Use. One goroutine may read while another writes. After an error of Read or
 // Write there is nothing left to do but Close.
 type Conn struct {
 	link   *link
+	raw    syscall.RawConn          // of a socket that can be looked at without waiting, or nil
 	tls    atomic.Pointer[tls.Conn] // nil in clear
 	tracer *trace.Tracer
 	dialer *Dialer
@@ -33,7 +45,7 @@ type Conn struct {
 func newConn(raw net.Conn, d *Dialer, t Target) *Conn {
 	t.Conn = d.made.Add(1)
 	l := &link{Conn: raw, step: t.timeout()}
-	c := &Conn{link: l, dialer: d, target: t}
+	c := &Conn{link: l, raw: lookable(raw), dialer: d, target: t}
 	if d.Trace != nil {
 		p := t.Protocol
 		if p == "" {
@@ -62,6 +74,27 @@ func (c *Conn) Read(b []byte) (int, error) {
 		c.tracer.Server(b[:n])
 	}
 	return n, err
+}
+
+// Looks reports whether Silent can tell anything.
+func (c *Conn) Looks() bool { return c.raw != nil }
+
+// Silent reports, without waiting, whether the server has neither said anything
+// that was not read nor hung up. No Read may be under way. When it returns false
+// there is nothing left to do but Close.
+func (c *Conn) Silent() bool {
+	c.link.look = c.raw
+	defer func() { c.link.look = nil }()
+	var b [1]byte
+	n, err := c.top().Read(b[:])
+	if err == errNothing {
+		return true
+	}
+	c.broken.Store(true)
+	if c.tracer != nil {
+		c.tracer.Server(b[:n])
+	}
+	return false
 }
 
 // Write implements net.Conn. The trace sees b before it leaves.
@@ -172,6 +205,7 @@ func (c *Conn) Target() Target { return c.target }
 // TLS itself sets as deadlines is ignored.
 type link struct {
 	net.Conn
+	look  syscall.RawConn // set while Read does not wait; the reader's own
 	mu    sync.Mutex
 	step  time.Duration // less than 0: none
 	read  limit
@@ -188,6 +222,10 @@ type limit struct {
 func (l *link) Read(b []byte) (int, error) {
 	if err := l.arm(l.Conn.SetReadDeadline, &l.read); err != nil {
 		return 0, err
+	}
+	if l.look != nil {
+		n, err := readNow(l.look, b)
+		return n, err
 	}
 	n, err := l.Conn.Read(b)
 	return n, l.why(err)

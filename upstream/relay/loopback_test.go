@@ -84,6 +84,36 @@ func TestLoopbackCrowd(t *testing.T) {
 	}
 }
 
+// Over real sockets too, a warm connection that the server has closed is replaced
+// before anybody notices: while it lay there, and while the app was slow to name
+// a recipient. The message arrives once.
+func TestLoopbackDeadLine(t *testing.T) {
+	t.Parallel()
+	p, r := real(t, lab.Options{})
+	accounts := []upstream.Account{p.Account("home")}
+	for i, slow := range []bool{false, true, false} {
+		if res := r.Send(context.Background(), accounts, env(), letter); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		var x *Transaction
+		if slow {
+			x = r.Begin(context.Background(), accounts, env(), BeginOptions{Live: true})
+		}
+		p.Drop(lab.SMTPProto)
+		if !slow {
+			x = r.Begin(context.Background(), accounts, env(), BeginOptions{Live: true})
+		}
+		x.Rcpt(env().Recipients[0])
+		x.Data(letter)
+		if res := x.Result(); res.Err != nil {
+			t.Fatalf("%d: %v", i, res.Err)
+		}
+		if n := p.Stats().Messages; n != 2*(i+1) {
+			t.Errorf("%d: %d messages", i, n)
+		}
+	}
+}
+
 func BenchmarkSend(b *testing.B) {
 	p, r := real(b, lab.Options{KeepBody: -1})
 	a := p.Account("home")

@@ -225,6 +225,9 @@ func (x *exchange) send(last bool, write func() error) bool {
 		return false
 	}
 	x.lastLeft = last
+	if last && c.readsAlone() {
+		return true
+	}
 	for {
 		c.ask()
 		select {

@@ -40,6 +40,10 @@ type Options struct {
 // leaves in one write, and of a chunk of a body that is still growing.
 const bufferSize = 32 << 10
 
+// fewReplies are surely smaller than what the system keeps until they are read:
+// a server can say them while it is being written to.
+const fewReplies = 8
+
 // keepBuffers is how long an idle conversation keeps its buffers.
 const keepBuffers = 2 * time.Second
 
@@ -51,6 +55,7 @@ const noStep = -1
 // called.
 type Client struct {
 	conn Conn
+	look looker // nil when it would tell nothing
 	o    Options
 	caps Capabilities
 	br   *bufio.Reader
@@ -95,6 +100,9 @@ func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 		conn: conn, o: o, br: bufio.NewReader(conn),
 		replies: replies{want: make(chan struct{}, 1), got: make(chan answer, 1), ended: make(chan struct{})},
 	}
+	if l, ok := conn.(looker); ok && l.Looks() {
+		c.look = l
+	}
 	conn.SetStep(noStep)
 	c.timers.init(conn)
 	go c.reader(c.want)
@@ -112,21 +120,6 @@ func Open(ctx context.Context, conn Conn, o Options) (*Client, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// Idle has the connection watched: Quiet knows from then on without waiting.
-func (c *Client) Idle() { c.ask() }
-
-// Quiet reports whether the server has said nothing since the last transaction,
-// as far as is known without waiting; if it has, the conversation is over.
-func (c *Client) Quiet() bool {
-	select {
-	case a := <-c.got:
-		c.take(a)
-		return false
-	default:
-		return c.Usable()
-	}
 }
 
 // reader reads one reply each time it is asked for one, until an error.
@@ -227,7 +220,7 @@ func (c *Client) put(s step, line string) {
 
 // bounded runs write; the connection is closed when that takes too long.
 func (c *Client) bounded(p upstream.Phase, write func() error) error {
-	if len(c.pending) > 0 {
+	if len(c.pending) > 0 && !(c.look != nil && len(c.pending) <= fewReplies) {
 		c.ask() // a server that waits for its reply to be read must not wait for long
 	}
 	c.timers.bound(c.timeout(p))
@@ -253,8 +246,10 @@ func (c *Client) flush(p upstream.Phase) error {
 // take notes that a was received and returns the step that it answers.
 func (c *Client) take(a answer) (step, error) {
 	c.asked = false
-	if a.err != nil {
+	if a.err != nil || c.expired {
 		c.botched = true
+	}
+	if a.err != nil {
 		return step{}, a.err
 	}
 	if len(c.pending) == 0 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,15 @@ type fakeConn struct {
 	net.Conn
 	tls    bool
 	writes *int // counts Write calls, when set
+	looks  bool // it can tell without waiting what was said
+}
+
+func (f *fakeConn) Looks() bool { return f.looks }
+func (f *fakeConn) Silent() bool {
+	f.Conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	_, err := f.Conn.Read(make([]byte, 1))
+	f.Conn.SetReadDeadline(time.Time{})
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (f *fakeConn) SetStep(time.Duration) {}

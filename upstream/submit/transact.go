@@ -215,18 +215,21 @@ func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
 		x.handle(a)
 		return
 	}
+	if x.lastLeft && len(c.pending) > 0 && c.readsAlone() { // there can be nothing more to send
+		x.handle(c.read(ctx, x.patience()))
+		return
+	}
+	if x.stage == stageNew && c.readsAlone() {
+		x.rest(ctx, more)
+		return
+	}
 	c.ask()
 	var expire <-chan time.Time
 	if len(c.pending) > 0 {
-		d := c.timeout(c.pending[0].phase)
-		if x.o.FirstReply > 0 && !x.out.Answered {
-			d = min(d, x.o.FirstReply)
-		}
-		if x.halt != nil && x.halt.Err == context.Canceled {
-			d = min(d, cancelGrace)
+		if x.cancelled() {
 			more = nil
 		}
-		expire = c.timers.within(d)
+		expire = c.timers.within(x.patience())
 		defer c.timers.stop()
 	}
 	select {
@@ -241,6 +244,20 @@ func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
 		x.broke(ctx.Err())
 	}
 }
+
+// patience is how long the next reply is waited for.
+func (x *exchange) patience() time.Duration {
+	d := x.c.timeout(x.c.pending[0].phase)
+	if x.o.FirstReply > 0 && !x.out.Answered {
+		d = min(d, x.o.FirstReply)
+	}
+	if x.cancelled() {
+		d = min(d, cancelGrace)
+	}
+	return d
+}
+
+func (x *exchange) cancelled() bool { return x.halt != nil && x.halt.Err == context.Canceled }
 
 // phase is that of the oldest unanswered command, or of what would come next.
 func (x *exchange) phase() upstream.Phase {

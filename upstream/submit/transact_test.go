@@ -207,21 +207,19 @@ func nonsense() []transaction {
 
 func TestTransactions(t *testing.T) {
 	t.Parallel()
-	for _, r := range accepted() {
-		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
-	}
-	for _, r := range refusals() {
-		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
-	}
-	for _, r := range nonsense() {
-		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
+	for _, r := range append(append(accepted(), refusals()...), nonsense()...) {
+		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t, false) })
+		t.Run(r.name+", read alone", func(t *testing.T) { t.Parallel(); r.run(t, true) })
 	}
 }
 
-func (r transaction) run(t *testing.T) {
+// run plays the row, on a connection that can be looked at if looks is set.
+func (r transaction) run(t *testing.T, looks bool) {
 	o := testOptions()
 	o.Lockstep = r.lock
-	c := open(t, play(t, r.server...), o)
+	s := play(t, r.server...)
+	s.conn.looks = looks
+	c := open(t, s, o)
 	if r.body == nil {
 		r.body = letter
 	}
