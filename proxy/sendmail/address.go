@@ -120,10 +120,12 @@ func sound(address string) bool {
 	if at >= 0 {
 		local = address[:at]
 	}
+	literal := strings.HasPrefix(address[len(local):], "@[") && strings.IndexByte(address[len(local):], ']') == len(address)-len(local)-1
 	quoted := len(local) >= 2 && local[0] == '"' && local[len(local)-1] == '"'
 	switch {
 	case len(address) > maxAddress, !utf8.ValidString(address), strings.ContainsFunc(address, unicode.IsControl),
-		at == 0 || at == len(address)-1, strings.ContainsAny(address[len(local):], " \t\"<>(),;"):
+		at == 0 || at == len(address)-1, strings.ContainsAny(address[len(local):], " \t\"<>(),;"),
+		!literal && strings.ContainsAny(address[len(local):], ":[]"):
 		return false
 	case quoted:
 		return true

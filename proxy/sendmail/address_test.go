@@ -34,7 +34,7 @@ func TestAddressList(t *testing.T) {
 		}
 	}
 	for _, in := range []string{"a b@c.example", "@b.example", "a@", "<a@b.example", `"a@b.example`, "(a@b.example", "a@b c", "a\r\nb@c", "/etc/passwd",
-		"a@b.example c@d.example", "a@b@c.example", "x\x00@y", "\xff@y", strings.Repeat("x", maxAddress) + "@y.example"} {
+		"a@b.example c@d.example", "a@b@c.example", "x\x00@y", "\xff@y", "<a@:>", "<a@b:25>", "a@[1.2.3.4", "a@b]", strings.Repeat("x", maxAddress) + "@y.example"} {
 		if got, err := addressList(in); err == nil {
 			t.Errorf("%q: %q, want an error", in, got)
 		}
