@@ -57,21 +57,15 @@ type Relay struct {
 	// tick orders POP logins and connections: it counts both.
 	tick   atomic.Int64
 	holder holder
-	crew   crew
 	key    atomic.Pointer[networkKey] // asked for last
 
 	mu       sync.Mutex
 	closed   bool
 	accounts map[string]*account
-	stay
-}
-
-// stay is how long what is under way may go on; Relay.mu guards it.
-type stay struct {
-	awake context.Context // ends when the machine slept
-	sleep context.CancelCauseFunc
-	here  context.Context // ends when the network changed, or with awake
-	move  context.CancelCauseFunc
+	awake    context.Context // ends when the machine slept
+	sleep    context.CancelCauseFunc
+	here     context.Context // ends when the network changed, or with awake
+	move     context.CancelCauseFunc
 }
 
 // Why an attempt was cut.
@@ -102,7 +96,7 @@ func New(o Options) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Relay{o: o, store: s, accounts: map[string]*account{}, crew: crew{jobs: make(chan func())}}
+	r := &Relay{o: o, store: s, accounts: map[string]*account{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.awake, r.sleep = context.WithCancelCause(r.ctx)
 	r.here, r.move = context.WithCancelCause(r.awake)
@@ -178,7 +172,7 @@ type BeginOptions struct {
 // must outlive the app's own wait when the provider's work shall go on.
 func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := newTransaction(ctx, r, accounts, env, o)
-	started := len(accounts) > 0 && r.work(t.run)
+	started := len(accounts) > 0 && r.goIfOpen(t.run)
 	if !started {
 		t.finish(&upstream.Error{
 			Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
