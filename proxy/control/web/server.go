@@ -135,7 +135,8 @@ func (s *Server) OpenLink(page string) (string, error) {
 	// Whatever is asked for, it leads to this server.
 	u := url.URL{Path: "/" + strings.TrimLeft(page, `/\`)}
 	if i := strings.IndexByte(u.Path, '?'); i >= 0 {
-		u.Path, u.RawQuery = u.Path[:i], u.Path[i+1:]
+		q, _ := url.ParseQuery(u.Path[i+1:]) // what cannot be read is left out
+		u.Path, u.RawQuery = u.Path[:i], q.Encode()
 	}
 	return "http://" + s.addr + "/open?token=" + s.sessions.newLink(u.String()), nil
 }
