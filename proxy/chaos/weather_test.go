@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sort"
@@ -215,20 +216,7 @@ func (w *world) clear(ctx context.Context) {
 	w.delivery = "queue"
 	w.configure()
 	w.relay.signal(syscall.SIGHUP)
-	limit, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	for {
-		w.send(limit)
-		waiting, err := w.waiting(limit)
-		if err == nil && waiting == 0 {
-			break
-		}
-		if limit.Err() != nil {
-			w.t.Errorf("%d messages still wait in fine weather (%v):\n%s", waiting, err, w.relay.log())
-			break
-		}
-		pause(limit, 300*time.Millisecond)
-	}
+	w.drain(ctx)
 	w.end(func(r *relayd) {
 		if err := r.stop(); err != nil {
 			w.t.Error(err)
@@ -236,6 +224,34 @@ func (w *world) clear(ctx context.Context) {
 	})
 	if left, _ := filepath.Glob(filepath.Join(w.site.state, "outbox", "*.tmp")); len(left) > 0 {
 		w.t.Errorf("left in the outbox: %v", left)
+	}
+}
+
+// standstill is how long nothing more of what waits may be sent in fine weather
+// until the rest counts as stuck. How long all of it takes is the machine's affair.
+const standstill = time.Minute
+
+// drain asks for what waits to be sent until nothing waits any more.
+func (w *world) drain(ctx context.Context) {
+	w.t.Helper()
+	least, since := math.MaxInt, time.Now()
+	for {
+		w.send(ctx)
+		limit, cancel := context.WithTimeout(ctx, standstill)
+		waiting, err := w.waiting(limit)
+		cancel()
+		if err == nil && waiting < least {
+			least, since = waiting, time.Now()
+		}
+		switch {
+		case least == 0:
+			return
+		case time.Since(since) > standstill:
+			w.t.Errorf("%d messages still wait in fine weather (%v):\n%s", waiting, err, w.relay.log())
+			return
+		}
+		// To ask for many costs the relay's time, too.
+		pause(ctx, 300*time.Millisecond+time.Duration(waiting)*time.Millisecond)
 	}
 }
 
