@@ -159,46 +159,50 @@ func (n *notice) writeText(mw *message.Writer) error {
 	return part(mw, h, []byte(strings.ReplaceAll(b.String(), "\n", "\r\n")))
 }
 
-// writeStatus writes the part for programs (RFC 3464 section 2).
+// writeStatus writes the part for programs (RFC 3464 section 2). Beyond ASCII it is
+// one of RFC 6533.
 func (n *notice) writeStatus(mw *message.Writer) error {
 	var b strings.Builder
-	e := n.entry
-	fmt.Fprintf(&b, "Reporting-MTA: dns; %s\r\n", n.hostname)
-	if e.Envelope.EnvelopeID != "" {
-		fmt.Fprintf(&b, "Original-Envelope-Id: %s\r\n", field(e.Envelope.EnvelopeID))
+	add := func(name, kind, value string) {
+		if value = field(value); value != "" {
+			fmt.Fprintf(&b, "%s: %s%s\r\n", name, kind, value)
+		}
 	}
-	fmt.Fprintf(&b, "Arrival-Date: %s\r\n", e.QueuedAt.Format(time.RFC1123Z))
-	utf := false
+	e := n.entry
+	add("Reporting-MTA", "dns; ", n.hostname)
+	add("Original-Envelope-Id", "", e.Envelope.EnvelopeID)
+	add("Arrival-Date", "", e.QueuedAt.Format(time.RFC1123Z))
 	for _, r := range n.refused {
-		rc := r.Recipient
 		b.WriteString("\r\n")
-		if rc.Original != "" {
-			fmt.Fprintf(&b, "Original-Recipient: %s; %s\r\n", field(rc.OriginalType), field(rc.Original))
-		}
-		kind := "rfc822"
+		rc := r.Recipient
+		add("Original-Recipient", field(rc.OriginalType)+"; ", rc.Original)
+		kind := "rfc822; "
 		if !ascii(rc.Address) {
-			kind, utf = "utf-8", true // RFC 6533 section 3
+			kind = "utf-8; " // RFC 6533 section 3
 		}
-		fmt.Fprintf(&b, "Final-Recipient: %s; %s\r\nAction: failed\r\nStatus: %s\r\n", kind, field(rc.Address), n.status(r.Err))
+		add("Final-Recipient", kind, rc.Address)
+		add("Action", "", "failed")
+		add("Status", "", n.status(r.Err))
 		host := n.host
 		if r.Err != nil && r.Err.Host != "" {
 			host = r.Err.Host
 		}
 		if i := strings.LastIndexByte(host, ':'); i > 0 {
-			fmt.Fprintf(&b, "Remote-MTA: dns; %s\r\n", field(host[:i]))
+			add("Remote-MTA", "dns; ", host[:i])
 		}
 		if r.Err != nil && r.Err.Reply.Code != 0 {
-			fmt.Fprintf(&b, "Diagnostic-Code: smtp; %s\r\n", field(r.Err.Reply.String()))
+			add("Diagnostic-Code", "smtp; ", r.Err.Reply.String())
 		}
 		if !e.LastAttempt.IsZero() {
-			fmt.Fprintf(&b, "Last-Attempt-Date: %s\r\n", e.LastAttempt.Format(time.RFC1123Z))
+			add("Last-Attempt-Date", "", e.LastAttempt.Format(time.RFC1123Z))
 		}
 	}
 	var h message.Header
 	h.Set("Content-Type", "message/delivery-status")
-	if utf {
+	if !ascii(b.String()) {
 		h.Set("Content-Type", "message/global-delivery-status")
 		h.Set("Content-Transfer-Encoding", "8bit")
+		n.bodyType = upstream.Body8BitMIME
 	}
 	return part(mw, h, []byte(b.String()))
 }
@@ -281,7 +285,7 @@ func headerField(header []byte, name string) string {
 }
 
 // field makes a value safe in a line of the status part.
-func field(s string) string { return upstream.CleanLine(s) }
+func field(s string) string { return strings.TrimSpace(upstream.CleanLine(s)) }
 
 // ascii reports whether s has no octet above 127.
 func ascii(s string) bool {
