@@ -36,7 +36,7 @@ func main() {
 		runErrand()
 		return
 	}
-	quick := flag.Bool("quick", false, "fewer repetitions: less than a minute, rougher figures")
+	quick := flag.Bool("quick", false, "fewer repetitions: a minute or two, rougher figures")
 	only := flag.String("only", "", "run only the sections whose name has this `TEXT`, and write no results")
 	binary := flag.String("melon", "", "measure this `FILE` instead of building one")
 	alone := flag.Bool("alone", false, "without the peers")
