@@ -41,16 +41,23 @@ exit $status
 `
 
 // user is what the person does. The password comes from a command, so that one
-// runs under the unit's restrictions as well.
+// runs under the unit's restrictions as well. The manager and Melon say through a
+// pipe that they are ready.
 const user = `set -eu
-/lib/systemd/systemd --user --unit=basic.target --log-target=null &
-until [ "$(systemctl --user is-system-running 2>/dev/null)" = running ]; do sleep 0.1; done
+units=$HOME/.config/systemd/user
+mkdir -p "$units/melon.service.d"
+mkfifo said
+exec 3<>said
+printf '[Service]\nType=oneshot\nExecStart=sh -c "echo ready > said"\nWorkingDirectory=%%h\n' >"$units/up.service"
+printf '[Service]\nStandardError=file:%s/said\n' "$HOME" >"$units/melon.service.d/said.conf"
+ready() { while read -r line <&3; do case $line in *ready) break ;; esac; done; }
+/lib/systemd/systemd --user --unit=up.service --log-target=null &
+ready
 export ` + asMelon + `=1
 systemctl --user import-environment ` + asMelon + `
-ready() { until melon status >/dev/null 2>&1; do sleep 0.1; done; }
 melon() { ./melon --config "$HOME/config.yaml" --state "$HOME/state" "$@"; }
 melon autostart on
-systemd-analyze security --offline=true .config/systemd/user/melon.service | tail -n 1
+systemd-analyze security --offline=true "$units/melon.service" | tail -n 1
 systemctl --user start melon.service
 for subject in live restarted; do
 	ready
