@@ -59,11 +59,7 @@ func TestAttemptIsOneSync(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemFS()
-		o, err := openMem(t, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
+		o := opened(t, m)
 		o.Pause()
 		sp := spoolOf(t, o, "one")
 		id, err := o.Keep(t.Context(), sp, entry(), KeepOptions{})
@@ -104,22 +100,9 @@ func TestKeepTakesTwoSyncs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemFS()
-		o, err := openMem(t, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
+		o := opened(t, m)
 		o.Pause()
-		m.mu.Lock()
-		m.step = func(op string) error {
-			if strings.HasPrefix(op, "sync") {
-				m.mu.Unlock() // other calls go on meanwhile
-				time.Sleep(10 * time.Millisecond)
-				m.mu.Lock()
-			}
-			return nil
-		}
-		m.mu.Unlock()
+		m.slow(10*time.Millisecond, func(op string) bool { return strings.HasPrefix(op, "sync") })
 		sp := spoolOf(t, o, "one")
 		defer sp.Discard()
 		start := time.Now()

@@ -98,24 +98,16 @@ func TestArrivalsShareOneSync(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemFS()
-		o, err := openMem(t, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
+		o := opened(t, m)
 		o.do(func(x *index) { x.lane("home").running = 1 }) // so that none is sent
 		syncs := 0
-		m.mu.Lock()
-		m.step = func(op string) error {
-			if op == "sync "+journalName {
-				syncs++
-				m.mu.Unlock()
-				time.Sleep(time.Millisecond)
-				m.mu.Lock()
+		m.slow(time.Millisecond, func(op string) bool {
+			if op != "sync "+journalName {
+				return false
 			}
-			return nil
-		}
-		m.mu.Unlock()
+			syncs++
+			return true
+		})
 		keep := func(n int) {
 			var wg sync.WaitGroup
 			for i := range n {
@@ -229,11 +221,7 @@ func TestDamagedJournal(t *testing.T) {
 	for _, place := range []string{"one", "two", "three", "start"} {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMemFS()
-			o, err := openMem(t, m, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer o.Close()
+			o := opened(t, m)
 			o.do(func(x *index) { x.lane("home").running = 1 })
 			for _, s := range []string{"one", "two", "three", "four"} {
 				sp := spoolOf(t, o, s)

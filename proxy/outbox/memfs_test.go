@@ -313,3 +313,18 @@ func (i memInfo) Mode() fs.FileMode  { return 0o600 }
 func (i memInfo) ModTime() time.Time { return time.Time{} }
 func (i memInfo) IsDir() bool        { return false }
 func (i memInfo) Sys() any           { return nil }
+
+// slow lets the calls that is chooses take a time, while others go on. In a bubble
+// that waits for whoever else is at work.
+func (m *memFS) slow(d time.Duration, is func(op string) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.step = func(op string) error {
+		if is(op) {
+			m.mu.Unlock()
+			time.Sleep(d)
+			m.mu.Lock()
+		}
+		return nil
+	}
+}

@@ -29,6 +29,17 @@ func openMem(t *testing.T, m *memFS, sender Sender) (*Outbox, error) {
 	return Open(t.TempDir(), Options{Sender: sender, FS: &moved{m}, Jitter: func() float64 { return 0 }})
 }
 
+// opened is openMem of an outbox that opens, and is closed at the end.
+func opened(t *testing.T, m *memFS) *Outbox {
+	t.Helper()
+	o, err := openMem(t, m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	return o
+}
+
 // moved puts every directory at one place, so that a crashed file system can be
 // opened elsewhere.
 type moved struct{ *memFS }
@@ -59,11 +70,7 @@ func (m *moved) Remove(n string) error    { return m.memFS.Remove(at(n)) }
 func entriesOf(t *testing.T, m *memFS) map[string]State {
 	t.Helper()
 	m.now["/outbox/"+pausedName] = new(memFile)
-	o, err := openMem(t, m, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer o.Close()
+	o := opened(t, m)
 	entries, err := o.List()
 	if err != nil {
 		t.Fatal(err)
@@ -102,11 +109,7 @@ func TestOrderOfSyncs(t *testing.T) {
 	for _, size := range []int{10, spoolMemory + 1} {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMemFS()
-			o, err := openMem(t, m, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer o.Close()
+			o := opened(t, m)
 			o.Pause()
 			start := len(m.log)
 			sp := o.NewSpool()
@@ -134,22 +137,9 @@ func TestConcurrentArrivalsShareSyncs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemFS()
-		o, err := openMem(t, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
+		o := opened(t, m)
 		o.Pause()
-		m.mu.Lock()
-		m.step = func(op string) error {
-			if strings.HasPrefix(op, "syncdir") {
-				m.mu.Unlock() // other calls go on meanwhile; in a bubble this waits for them
-				time.Sleep(time.Millisecond)
-				m.mu.Lock()
-			}
-			return nil
-		}
-		m.mu.Unlock()
+		m.slow(time.Millisecond, func(op string) bool { return strings.HasPrefix(op, "syncdir") })
 		before := strings.Count(strings.Join(m.log, "\n"), "syncdir")
 		var wg sync.WaitGroup
 		for i := range 16 {
@@ -346,11 +336,7 @@ func TestKeepGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemFS()
-		o, err := openMem(t, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
+		o := opened(t, m)
 		for _, size := range []int{10, 2 * spoolMemory} {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -395,11 +381,7 @@ func TestUnwritableDirectoryIsSaidAtStart(t *testing.T) {
 			}
 			return nil
 		}
-		o, err := openMem(t, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
+		o := opened(t, m)
 		if p := o.Problems(); len(p) != 1 || p[0].Sentence == "" || strings.Contains(p[0].Sentence, "/") {
 			t.Errorf("%+v", p)
 		}
