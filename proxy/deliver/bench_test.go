@@ -72,9 +72,16 @@ func (t *fakeTx) Rcpt(rc upstream.Recipient) Verdict {
 	t.rcpts <- v
 	return v
 }
-func (t *fakeTx) Data(b upstream.Body)    { t.body <- b }
-func (t *fakeTx) Cancel()                 { t.once.Do(func() { close(t.canceled) }) }
-func (t *fakeTx) Done() <-chan struct{}   { return t.done }
+func (t *fakeTx) Data(b upstream.Body) { t.body <- b }
+func (t *fakeTx) Cancel()              { t.once.Do(func() { close(t.canceled) }) }
+func (t *fakeTx) Await(ctx context.Context) bool {
+	select {
+	case <-t.done:
+		return true
+	case <-ctx.Done():
+		return closed(t.done)
+	}
+}
 func (t *fakeTx) Result() upstream.Result { <-t.done; return t.result }
 func (t *fakeTx) end(res upstream.Result) { t.ended.Do(func() { t.result = res; close(t.done) }) }
 

@@ -21,17 +21,16 @@ type Relay interface {
 	Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope) Upstream
 }
 
-// Upstream is one transaction with a provider. No method but Result waits.
+// Upstream is one transaction with a provider. No method but Await and Result
+// waits.
 type Upstream interface {
 	Rcpt(rc upstream.Recipient) Verdict
 	Data(b upstream.Body)
 	Cancel()
-	Outcome
-}
-
-// Outcome is a result that is yet to come.
-type Outcome interface {
-	Done() <-chan struct{}
+	// Await waits for the outcome until ctx, which has a deadline, ends, and reports
+	// whether there is one. The caller's goroutine may do the work meanwhile; what
+	// is left goes on in the background.
+	Await(ctx context.Context) bool
 	Result() upstream.Result
 }
 

@@ -21,7 +21,7 @@ func (t *transaction) finish(ctx context.Context, sp *outbox.Spool) (upstream.Re
 		ids, err := t.keepRest(ctx, sp, t.rcpts, nil)
 		return kept(ids, "it will be sent as soon as it can be"), err
 	}
-	if !t.wait(ctx, t.live.Done()) {
+	if !t.waitFor(ctx, t.live.Await) {
 		return t.unanswered(ctx, sp)
 	}
 	res := t.live.Result()

@@ -305,23 +305,27 @@ func (t *transaction) stop() {
 	}
 }
 
-// wait waits for ch as long as the app's patience lasts, and takes what it
-// waited from it. It returns false when it gave up.
+// wait waits for ch as long as the app's patience lasts. It returns false when it
+// gave up.
 func (t *transaction) wait(ctx context.Context, ch <-chan struct{}) bool {
-	if closed(ch) {
-		return true
-	}
+	return closed(ch) || t.waitFor(ctx, func(ctx context.Context) bool {
+		select {
+		case <-ch:
+			return true
+		case <-ctx.Done():
+			return closed(ch)
+		}
+	})
+}
+
+// waitFor has await wait no longer than the app's patience lasts, and takes what it
+// waited from it.
+func (t *transaction) waitFor(ctx context.Context, await func(context.Context) bool) bool {
 	start := time.Now()
-	timer := time.NewTimer(t.patience)
-	defer timer.Stop()
+	ctx, cancel := context.WithDeadline(ctx, start.Add(t.patience))
+	defer cancel()
 	defer func() { t.patience = max(0, t.patience-time.Since(start)) }()
-	select {
-	case <-ch:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return closed(ch)
+	return await(ctx)
 }
 
 func closed(ch <-chan struct{}) bool {

@@ -1,11 +1,13 @@
 package dial
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -67,7 +69,7 @@ func (c *Conn) top() net.Conn {
 // Read implements net.Conn.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.top().Read(b)
-	if err != nil {
+	if err != nil && err != errNothing {
 		c.broken.Store(true)
 	}
 	if c.tracer != nil {
@@ -168,6 +170,24 @@ func (c *Conn) Use(ctx context.Context) (done func()) {
 	}
 }
 
+// ReadsUntil has a Read under way, and later ones, return an error without harm to
+// the connection as soon as limit has ended, until done is called: no Read is under
+// way then. What had arrived by then is read by the next Read.
+func (c *Conn) ReadsUntil(limit context.Context) (done func()) {
+	var ending sync.WaitGroup
+	ending.Add(1)
+	stop := context.AfterFunc(limit, func() {
+		defer ending.Done()
+		c.link.pause()
+	})
+	return func() {
+		if !stop() {
+			ending.Wait()
+			c.link.resume()
+		}
+	}
+}
+
 // StartTLS shakes hands after a positive reply to STARTTLS or STLS. pending is
 // what the caller's bufio.Reader still holds (Buffered): anything there was
 // injected before the handshake and refused with class smtp-intercepted
@@ -211,6 +231,8 @@ type link struct {
 	read  limit
 	write limit
 	ended error // the context of Use has ended
+	// paused: Read returns errNothing.
+	paused bool
 }
 
 // limit is the bound of one direction; the zero time is none.
@@ -228,7 +250,7 @@ func (l *link) Read(b []byte) (int, error) {
 		return n, err
 	}
 	n, err := l.Conn.Read(b)
-	return n, l.why(err)
+	return n, l.why(err, &l.read)
 }
 
 func (l *link) Write(b []byte) (int, error) {
@@ -236,7 +258,7 @@ func (l *link) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := l.Conn.Write(b)
-	return n, l.why(err)
+	return n, l.why(err, &l.write)
 }
 
 // arm sets the deadline of one operation: the step's timeout or the limit,
@@ -245,8 +267,8 @@ func (l *link) Write(b []byte) (int, error) {
 func (l *link) arm(set func(time.Time) error, m *limit) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended != nil {
-		return l.ended
+	if err := l.stoppedLocked(m); err != nil {
+		return err
 	}
 	at := m.set
 	if l.step >= 0 {
@@ -266,24 +288,51 @@ func (l *link) arm(set func(time.Time) error, m *limit) error {
 	return nil
 }
 
-// why replaces the time-out of an interrupted operation by the context's end.
-func (l *link) why(err error) error {
+// why replaces the time-out of an interrupted operation by its reason.
+func (l *link) why(err error, m *limit) error {
 	if err == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended != nil {
-		return l.ended
+	if errors.Is(err, os.ErrDeadlineExceeded) || l.ended != nil {
+		return cmp.Or(l.stoppedLocked(m), err)
 	}
 	return err
 }
+
+// stoppedLocked returns why an operation is not to go on, or nil.
+func (l *link) stoppedLocked(m *limit) error {
+	if l.ended == nil && l.paused && m == &l.read {
+		return errNothing
+	}
+	return l.ended
+}
+
+// past is a deadline that ends what is under way.
+var past = time.Unix(1, 0)
 
 func (l *link) interrupt(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = cause
-	l.Conn.SetDeadline(time.Unix(1, 0))
+	l.Conn.SetDeadline(past)
+}
+
+func (l *link) pause() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.paused = true
+	if l.ended == nil {
+		l.read.armed = past
+		l.Conn.SetReadDeadline(past)
+	}
+}
+
+func (l *link) resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.paused = false
 }
 
 func (l *link) setStep(d time.Duration) {

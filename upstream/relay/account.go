@@ -166,6 +166,20 @@ func (a *account) cutGone(have []net.Addr) {
 	}
 }
 
+// prompt reports whether a message would find a warm connection, on which it can
+// leave in one flight.
+func (a *account) prompt() bool {
+	key, now := a.r.networkKey(), time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range slices.Backward(a.warm) {
+		if l.key == key {
+			return now.Before(l.prompt)
+		}
+	}
+	return false
+}
+
 // takeWarm returns a warm connection on this network that is younger than the
 // tick, or nil.
 func (a *account) takeWarm(key string, after int64) *line {
@@ -195,6 +209,10 @@ func (a *account) park(l *line) {
 	}
 	l.client.Idle()
 	l.reused, l.watched = true, false
+	l.prompt = time.Time{}
+	if l.client.InOneFlight(oneFlight) {
+		l.prompt = l.client.Heard().Add(oneFlight)
+	}
 	a.mu.Lock()
 	l.until = time.Now().Add(keepWarm)
 	if len(a.warm) >= maxWarm {

@@ -44,21 +44,29 @@ type carrier struct {
 	win   *window
 	pbs   opener
 
-	line       *line
-	tick       int64 // of the last line dialled
+	entered bool
+	under   *attempt // the attempt under way
+	line    *line
+	tick    int64 // of the last line dialled
+	again   again
+	held    bool // win.hold is in force
+	by      by
+}
+
+// again is why there was another attempt.
+type again struct {
 	fresh      int64 // only lines dialled after this tick will do
 	replaced   int
 	turnedAway int
-	held       bool // win.hold is in force
-
-	by by
 }
 
 // by is what the Result says about who carried it.
 type by struct{ auth, host string }
 
-func newCarrier(t *Transaction, set *upstream.Account, spare bool) *carrier {
-	c := &carrier{t: t, a: t.r.account(set), set: set, spare: spare, here: t.r.hereContext()}
+// newCarrier returns the try of the transaction's i-th account.
+func newCarrier(t *Transaction, i int) *carrier {
+	set := &t.accounts[i]
+	c := &carrier{t: t, a: t.r.account(set), set: set, spare: i < len(t.accounts)-1, here: t.r.hereContext()}
 	key := t.r.networkKey()
 	f := t.r.store.get(c.a.print, key)
 	c.conn = connector{a: c.a, key: key, facts: f, lockstep: f.Lockstep, noChunking: f.NoChunking}
@@ -76,26 +84,18 @@ func (c *carrier) needsPOP() bool {
 	return c.usesPOP() && (c.set.Auth == upstream.AuthPOPBeforeSMTP || c.conn.facts.NeedPOP)
 }
 
-// carry makes attempts until one succeeds or the refusal stands.
+// carry makes attempts until one succeeds or the refusal stands. It goes on with one
+// that is under way.
 func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
-	admitted, e := c.a.admit(c.t.o.Live)
-	if e != nil {
+	if e := c.enter(); e != nil {
 		return upstream.Reply{}, e
 	}
-	c.conn.admitted = admitted
-	c.a.begin()
-	defer c.a.end()
-	defer func() {
-		if c.held {
-			c.win.release()
-		}
-	}()
+	defer c.leave()
 	for {
 		out, e := c.attempt()
 		switch {
 		case e == nil:
-			c.learn()
-			c.a.note(c.t.refusedForGood(), c.by.auth)
+			c.succeeded()
 			return out.Reply, nil
 		case c.t.span.prep.Err() != nil: // cancelled, or its context ended
 			return upstream.Reply{}, e
@@ -112,14 +112,52 @@ func (c *carrier) carry() (upstream.Reply, *upstream.Error) {
 	}
 }
 
-// attempt gets a line, has the relay opened and carries the message once.
-func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
-	c.line = nil
-	l, e := c.ready()
-	if e != nil {
-		c.by.host = e.Host
-		return submit.Outcome{}, e
+// enter begins the account's try, unless it has begun or the account asks for
+// attention; leave ends it.
+func (c *carrier) enter() *upstream.Error {
+	if c.entered {
+		return nil
 	}
+	admitted, e := c.a.admit(c.t.o.Live)
+	if e == nil {
+		c.conn.admitted, c.entered = admitted, true
+		c.a.begin()
+	}
+	return e
+}
+
+func (c *carrier) leave() {
+	c.a.end()
+	if c.held {
+		c.win.release()
+	}
+}
+
+// attempt gets a line, has the relay opened and carries the message once. It goes on
+// with the attempt under way if there is one.
+func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
+	if c.under == nil {
+		c.line = nil
+		l, e := c.ready()
+		if e != nil {
+			c.by.host = e.Host
+			return submit.Outcome{}, e
+		}
+		c.begin(l)
+	}
+	c.under.exchange.Run(context.Background())
+	return c.ended()
+}
+
+// attempt is a message under way on a line.
+type attempt struct {
+	exchange *submit.Exchange
+	feed     *feed
+	end      func() // of what its context and the account's know of it
+}
+
+// begin begins an attempt on l.
+func (c *carrier) begin(l *line) {
 	c.line, c.by.host = l, l.client.Addr() // for next, too
 	c.by.auth = l.auth
 	if c.by.auth == noAuth && c.usesPOP() && c.win.open() {
@@ -128,21 +166,37 @@ func (c *carrier) attempt() (submit.Outcome, *upstream.Error) {
 	ctx, cancel := context.WithCancelCause(c.t.span.ctx)
 	stop := context.AfterFunc(c.t.r.awakeContext(), func() { cancel(errSlept) })
 	done := c.a.use(l, cancel)
-	defer func() { stop(); done(); cancel(nil) }()
 	o := submit.TransactOptions{OneFlight: oneFlight}
 	l.idle = time.Since(l.client.Heard())
 	if l.reused && l.idle >= oneFlight {
 		o.FirstReply = deadAfter
 	}
 	f := c.newFeed(l.client.InOneFlight(oneFlight))
-	out := l.client.Transact(ctx, c.envelope(), f, o)
+	c.under = &attempt{
+		exchange: l.client.Begin(ctx, c.envelope(), f, o), feed: f,
+		end: func() { stop(); done(); cancel(nil) },
+	}
+}
+
+// ended ends the attempt under way, whose exchange is over.
+func (c *carrier) ended() (submit.Outcome, *upstream.Error) {
+	u := c.under
+	c.under = nil
+	out := u.exchange.Outcome()
 	if out.Err == nil {
-		l.sent++
-	} else if e := f.nobody(); e != nil {
+		c.line.sent++
+	} else if e := u.feed.nobody(); e != nil {
 		out.Err = e
 	}
-	c.settleLine(l, out)
+	c.settleLine(c.line, out)
+	u.end()
 	return out, out.Err
+}
+
+// succeeded keeps what there is to learn from a message that went.
+func (c *carrier) succeeded() {
+	c.learn()
+	c.a.note(c.t.refusedForGood(), c.by.auth)
 }
 
 // envelope is the message's envelope as this account sends it.
@@ -247,7 +301,7 @@ func (c *carrier) sleep(ctx context.Context, d time.Duration) *upstream.Error {
 // limit allows that.
 func (c *carrier) getLine(ctx context.Context) (*line, *upstream.Error) {
 	for {
-		if l := c.a.takeWarm(c.conn.key, c.fresh); l != nil {
+		if l := c.a.takeWarm(c.conn.key, c.again.fresh); l != nil {
 			c.tick = l.tick
 			return l, nil
 		}
@@ -289,23 +343,23 @@ func (c *carrier) next(e *upstream.Error, out submit.Outcome) bool {
 		return false
 	}
 	switch {
-	case e.Phase == upstream.PhaseConnect && e.Reply.Code == 421 && c.turnedAway < maxTurnedAway && c.a.crowded():
-		c.turnedAway++
+	case e.Phase == upstream.PhaseConnect && e.Reply.Code == 421 && c.again.turnedAway < maxTurnedAway && c.a.crowded():
+		c.again.turnedAway++
 		return true // after waiting for a connection that is in use
 	case c.deadLine(e, out):
 		if !out.Started && !c.t.awaitRecipient() {
 			return false
 		}
-		c.replaced++
-		c.fresh = c.t.r.tick.Load() // what else is warm may be as dead
+		c.again.replaced++
+		c.again.fresh = c.t.r.tick.Load() // what else is warm may be as dead
 		return true
 	case c.breaksPipelining(e):
 		c.conn.lockstep = true
-		c.fresh = c.t.r.tick.Load()
+		c.again.fresh = c.t.r.tick.Load()
 		return true
 	case c.refusesChunks(e):
 		c.conn.noChunking = true
-		c.fresh = c.t.r.tick.Load()
+		c.again.fresh = c.t.r.tick.Load()
 		return true
 	}
 	return c.reopen(e)
@@ -317,7 +371,7 @@ func (c *carrier) next(e *upstream.Error, out submit.Outcome) bool {
 // learned from its 421.
 func (c *carrier) deadLine(e *upstream.Error, out submit.Outcome) bool {
 	l := c.line
-	if l == nil || !l.reused && out.Started || c.replaced >= maxReplaced || c.t.span.ctx.Err() != nil {
+	if l == nil || !l.reused && out.Started || c.again.replaced >= maxReplaced || c.t.span.ctx.Err() != nil {
 		return false
 	}
 	if e.Reply.Code == 421 && !out.Answered {

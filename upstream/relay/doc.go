@@ -3,8 +3,9 @@
 // where that makes sense, keeps connections warm and remembers per account and
 // network what worked.
 //
-// A transaction lives in one goroutine (transaction.go), which lets its accounts
-// try one after the other, each by a carrier (carrier.go):
+// A transaction is carried by one goroutine at a time (transaction.go): its own, or
+// that of the app, for a short message that finds a warm connection (begin.go). It
+// lets the accounts try one after the other, each by a carrier (carrier.go):
 //
 //  1. account.admit: an account that asks for attention is not tried
 //     (attention.go).
@@ -14,7 +15,7 @@
 //     far as the provider's limit on connections allows (slots.go). Beside it the
 //     POP window is opened where that is known to be needed: one login however
 //     many messages wait for it (window.go).
-//  3. submit.Client.Transact carries envelope and body, in one flight where that
+//  3. A submit.Exchange carries envelope and body, in one flight where that
 //     is safe: the envelope waits for the message some milliseconds then (hold.go).
 //  4. carrier.next: a dead line is replaced, a server that chokes on pipelining or
 //     BDAT is spoken to more simply, and a refusal to relay is answered by a POP

@@ -17,23 +17,29 @@ type holder struct {
 	mu         sync.Mutex
 	timer      *time.Timer // nil until the first use
 	running    bool
+	stopped    bool
 	young, old []*Transaction // since the last tick, and since the one before
 }
 
-// add has t released after envelopeWait, or twice that at most.
-func (h *holder) add(t *Transaction) {
+// add has t released after envelopeWait, or twice that at most. It reports whether
+// it will: not after stop.
+func (h *holder) add(t *Transaction) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.stopped {
+		return false
+	}
 	h.young = append(h.young, t)
 	switch {
 	case h.running:
-		return
+		return true
 	case h.timer == nil:
 		h.timer = time.AfterFunc(envelopeWait, h.tick)
 	default:
 		h.timer.Reset(envelopeWait)
 	}
 	h.running = true
+	return true
 }
 
 func (h *holder) tick() {
@@ -49,14 +55,19 @@ func (h *holder) tick() {
 	}
 }
 
-// stop ends the timer; no transaction is under way any more.
+// stop ends the timer and releases those that wait.
 func (h *holder) stop() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.stopped = true
 	if h.timer != nil {
 		h.timer.Stop()
 	}
+	due := append(h.old, h.young...)
 	h.young, h.old = nil, nil
+	h.mu.Unlock()
+	for _, t := range due {
+		t.release()
+	}
 }
 
 // together is whether envelope and message leave in one flight; the
@@ -76,16 +87,21 @@ func (t *Transaction) holdLocked() bool {
 	}
 	if !g.held {
 		g.held = true
-		t.r.holder.add(t)
+		return t.r.holder.add(t)
 	}
 	return true
 }
 
-// release sends the envelope without the message, if it still waits.
+// release has the transaction carried if it waits for its message before it begins,
+// and sends the envelope without the message if that still waits.
 func (t *Transaction) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.together.released && t.body == nil && !t.overLocked() {
+	switch {
+	case !t.begun:
+		t.together.released = len(t.rcpts) > 0
+		t.beginLocked()
+	case !t.together.released && t.body == nil && !t.overLocked():
 		t.together.released = true
 		t.wakeLocked()
 	}

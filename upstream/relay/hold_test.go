@@ -15,18 +15,23 @@ import (
 	"melon/upstream/lab"
 )
 
+// dialBy has the relay's connections made by dialling so.
+func (h *house) dialBy(by func(ctx context.Context, network, laddr, addr string) (net.Conn, error)) {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(h.p.CAPEM())
+	h.r.o.Dialer = &dial.Dialer{RootCAs: pool, DialContext: by}
+}
+
 // countWrites has the relay's connections counted write by write.
 func (h *house) countWrites() *atomic.Int64 {
 	n := new(atomic.Int64)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(h.p.CAPEM())
-	h.r.o.Dialer = &dial.Dialer{RootCAs: pool, DialContext: func(ctx context.Context, network, laddr, addr string) (net.Conn, error) {
+	h.dialBy(func(ctx context.Context, network, laddr, addr string) (net.Conn, error) {
 		c, err := h.net.DialContext(ctx, network, laddr, addr)
 		if err != nil {
 			return nil, err
 		}
 		return &countedConn{c, n}, nil
-	}}
+	})
 	return n
 }
 

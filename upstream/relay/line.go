@@ -38,6 +38,7 @@ type line struct {
 	counted bool // close gives its slot back
 
 	until   time.Time          // when a parked line is ended
+	prompt  time.Time          // until then a message can leave on it in one flight
 	watched bool               // somebody watches it; account.mu guards it
 	parked  chan error         // what Watch found
 	wake    context.CancelFunc // ends Watch

@@ -117,9 +117,9 @@ func (c *carrier) reopen(e *upstream.Error) bool {
 		}
 		return false
 	}
-	c.fresh = c.tick // a connection that was refused, or is older, is of no use
-	if tick, _ := c.win.lastLogin(); tick > c.fresh {
-		c.fresh = tick
+	c.again.fresh = c.tick // a connection that was refused, or is older, is of no use
+	if tick, _ := c.win.lastLogin(); tick > c.again.fresh {
+		c.again.fresh = tick
 	}
 	return true
 }

@@ -117,13 +117,24 @@ func (r *Relay) Close() error {
 // goIfOpen runs f in a goroutine that Close waits for. It reports whether it
 // did: nothing new starts after Close.
 func (r *Relay) goIfOpen(f func()) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
+	if !r.enter() {
 		return false
 	}
-	r.wg.Go(f)
+	go func() {
+		defer r.wg.Done()
+		f()
+	}()
 	return true
+}
+
+// enter has Close wait for r.wg.Done, unless it was called: then it reports false.
+func (r *Relay) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.wg.Add(1)
+	}
+	return !r.closed
 }
 
 // account returns the state of the account with these settings. Other settings
@@ -165,33 +176,39 @@ type BeginOptions struct {
 	Live bool
 }
 
-// Begin starts a transaction in the background and returns at once: the
-// connection and the login are under way when it returns. accounts[0] carries
+// Begin starts a transaction in the background and returns at once: the connection
+// and the login are under way when it returns, or a connection that is ready lies
+// there. accounts[0] carries
 // it; the rest are its fallbacks, in order. env.Recipients is ignored. The
 // transaction ends with the caller's Cancel, with ctx, or with its Result; ctx
 // must outlive the app's own wait when the provider's work shall go on.
 func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := newTransaction(ctx, r, accounts, env, o)
-	started := len(accounts) > 0 && r.goIfOpen(t.run)
-	if !started {
-		t.finish(&upstream.Error{
-			Phase: upstream.PhaseConnect, Class: upstream.ClassTemporaryLocalProblem,
-			Sentence: "There is no account to send with, or Melon is about to end.",
-		}, upstream.Reply{})
-		t.span.end()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !o.Live || len(accounts) == 0 || !r.account(&accounts[0]).prompt() || !r.holder.add(t) {
+		t.beginLocked()
 	}
 	return t
 }
 
-// Send carries a whole message: Begin, Rcpt for each of env.Recipients, Data,
-// and the result.
+// Send carries a whole message in the caller's goroutine and returns the result: as
+// Begin, Rcpt for each of env.Recipients, and Data.
 func (r *Relay) Send(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, body upstream.Body) upstream.Result {
-	t := r.Begin(ctx, accounts, env, BeginOptions{})
+	t := newTransaction(ctx, r, accounts, env, BeginOptions{})
+	t.begun = true
 	for _, rc := range env.Recipients {
 		t.Rcpt(rc)
 	}
 	t.Data(body)
-	return t.Result()
+	if len(accounts) > 0 && r.enter() {
+		defer r.wg.Done()
+		t.run(nil)
+	} else {
+		t.finish(errNobody(), upstream.Reply{})
+		t.span.close()
+	}
+	return t.res
 }
 
 // NetworkChanged shuts every POP window, closes the warm connections, begins anew

@@ -10,8 +10,8 @@ import (
 )
 
 // Transaction is one message on its way. Rcpt, Data and Cancel never block; the
-// outcome is awaited on Done or on a recipient's Verdict. Its methods are safe
-// for concurrent use.
+// outcome is awaited by Await or Result, or on a recipient's Verdict. Its methods
+// are safe for concurrent use.
 type Transaction struct {
 	r        *Relay
 	accounts []upstream.Account
@@ -21,6 +21,7 @@ type Transaction struct {
 	done     chan struct{}
 
 	mu        sync.Mutex
+	begun     bool // somebody carries it, or it is over
 	rcpts     []*Verdict
 	body      upstream.Body
 	cancelled bool
@@ -39,6 +40,20 @@ type span struct {
 	end     context.CancelFunc
 	prep    context.Context // of all that happens before the envelope; Cancel ends it
 	endPrep context.CancelFunc
+	unbind  func() bool // from the relay's end
+}
+
+func newSpan(ctx context.Context, r *Relay) span {
+	var s span
+	s.ctx, s.end = context.WithCancel(ctx)
+	s.prep, s.endPrep = context.WithCancel(s.ctx)
+	s.unbind = context.AfterFunc(r.ctx, s.end)
+	return s
+}
+
+func (s *span) close() {
+	s.unbind()
+	s.end()
 }
 
 // Verdict is one recipient's outcome at RCPT.
@@ -53,10 +68,8 @@ type Verdict struct {
 func newTransaction(ctx context.Context, r *Relay, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := &Transaction{
 		r: r, accounts: accounts, env: env, o: o, done: make(chan struct{}),
-		more: make(chan struct{}),
+		more: make(chan struct{}), span: newSpan(ctx, r),
 	}
-	t.span.ctx, t.span.end = context.WithCancel(ctx)
-	t.span.prep, t.span.endPrep = context.WithCancel(t.span.ctx)
 	return t
 }
 
@@ -75,7 +88,10 @@ func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict {
 		return v
 	}
 	t.rcpts = append(t.rcpts, v)
-	if !t.holdLocked() {
+	switch {
+	case !t.begun && len(t.rcpts) > 1:
+		t.beginLocked()
+	case t.begun && !t.holdLocked():
 		t.wakeLocked()
 	}
 	return v
@@ -83,14 +99,20 @@ func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict {
 
 // Data ends the list of recipients and hands over the body, which is sent as
 // it grows and read again from the start when another attempt is made. The
-// body must stay readable until Done. The message goes to every recipient that
+// body must stay readable until there is an outcome. The message goes to every recipient that
 // was taken; a caller that wants nothing sent after a refusal cancels instead.
 func (t *Transaction) Data(b upstream.Body) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.body == nil && !t.cancelled {
-		t.body = b
+	if t.body != nil || t.cancelled {
+		return
+	}
+	t.body = b
+	switch {
+	case t.begun:
 		t.wakeLocked()
+	case !t.briefLocked():
+		t.beginLocked()
 	}
 }
 
@@ -105,18 +127,19 @@ func (t *Transaction) Cancel() {
 	}
 	t.cancelled = true
 	t.span.endPrep()
+	if !t.begun {
+		t.beginLocked() // to find that there is nothing to do
+		return
+	}
 	t.wakeLocked()
 	for r := range t.readers {
 		r.ReadCloser.Close()
 	}
 }
 
-// Done is closed when the outcome is known.
-func (t *Transaction) Done() <-chan struct{} { return t.done }
-
-// Result waits for Done and returns the outcome. Its Recipients are what counts
-// for each recipient in the end.
-func (t *Transaction) Result() upstream.Result { <-t.done; return t.res }
+// Result waits, as Await does, and returns the outcome. Its Recipients are
+// what counts for each recipient in the end.
+func (t *Transaction) Result() upstream.Result { t.Await(context.Background()); return t.res }
 
 // Done is closed when the recipient's verdict is known: the provider's answer
 // to RCPT, or the reason why there is none.
@@ -156,25 +179,26 @@ func (t *Transaction) overLocked() bool {
 }
 
 // run carries the message: by the first account, then, where that is allowed, by
-// its fallbacks. It owns the transaction's one goroutine.
-func (t *Transaction) run() {
-	stop := context.AfterFunc(t.r.ctx, t.span.end)
-	defer func() { stop(); t.span.end() }()
+// its fallbacks. c is the first account's try if that is under way already, else
+// nil. One goroutine runs it.
+func (t *Transaction) run(c *carrier) {
+	defer t.span.close()
 	var last *upstream.Error
 	moves := 0
 	for i := 0; i < len(t.accounts); i++ {
-		settings := &t.accounts[i]
-		c := newCarrier(t, settings, i < len(t.accounts)-1)
+		if c == nil {
+			c = newCarrier(t, i)
+		}
 		reply, err := c.carry()
-		if err != nil && c.moved(err) && moves < maxMoves {
+		moved := err != nil && c.moved(err) && moves < maxMoves
+		by := c.by
+		c = nil
+		if moved {
 			moves++
 			i--
 			continue
 		}
-		t.mu.Lock()
-		t.res.Account, t.res.Auth, t.res.Host = settings.Name, c.by.auth, c.by.host
-		cancelled := t.cancelled
-		t.mu.Unlock()
+		cancelled := t.carriedBy(&t.accounts[i], by)
 		if err == nil {
 			t.finish(nil, reply)
 			return
@@ -187,6 +211,15 @@ func (t *Transaction) run() {
 		}
 	}
 	t.finish(last, upstream.Reply{})
+}
+
+// carriedBy notes who made the latest attempt. It reports whether the transaction
+// was cancelled.
+func (t *Transaction) carriedBy(settings *upstream.Account, by by) (cancelled bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.res.Account, t.res.Auth, t.res.Host = settings.Name, by.auth, by.host
+	return t.cancelled
 }
 
 // awaitRecipient waits until there is somebody to send to. It reports false when
@@ -210,6 +243,10 @@ func (t *Transaction) awaitRecipient() bool {
 func (t *Transaction) finish(e *upstream.Error, reply upstream.Reply) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.finishLocked(e, reply)
+}
+
+func (t *Transaction) finishLocked(e *upstream.Error, reply upstream.Reply) {
 	t.res.Err, t.res.Reply = e, reply
 	for _, v := range t.rcpts {
 		res := upstream.RecipientResult{Recipient: v.rc, Err: e}

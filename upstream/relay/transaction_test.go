@@ -40,7 +40,7 @@ func TestVerdicts(t *testing.T) {
 			t.Errorf("%+v", r.Err)
 		}
 		select {
-		case <-x.Done():
+		case <-x.done:
 			t.Fatal("over before the body")
 		default:
 		}

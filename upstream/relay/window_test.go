@@ -291,7 +291,7 @@ func TestWrongPOPPasswordAlone(t *testing.T) {
 		x := h.live()
 		time.Sleep(10 * time.Second)
 		x.Cancel()
-		<-x.Done()
+		<-x.done
 		h.p.Release()
 		time.Sleep(time.Second)
 		if res := h.send(); res.Err == nil || res.Err.Class != upstream.ClassPOPCredentialsRejected || h.p.Stats().POPFailures != 1 {

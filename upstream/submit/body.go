@@ -108,7 +108,7 @@ var errHalted = errors.New("the rest of the body is not needed")
 // own, one block when it is asked for one, so that a server that hangs up or
 // refuses is heard while the app is slow.
 type source struct {
-	x      *exchange
+	x      *Exchange
 	r      io.ReadCloser
 	b      blocks
 	grows  *growing // nil when the body is all there
@@ -131,7 +131,7 @@ type block struct {
 
 // open opens the body; close it. The reader of one that grows is closed when ctx
 // ends too, which unblocks it.
-func (x *exchange) open(ctx context.Context) (*source, bool) {
+func (x *Exchange) open(ctx context.Context) (*source, bool) {
 	_, complete := x.body.Size()
 	r, err := x.body.Open()
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *source) close() {
 }
 
 // bodyFault notes why the body cannot be sent.
-func (x *exchange) bodyFault(err error) {
+func (x *Exchange) bodyFault(err error) {
 	if errors.Is(err, errHalted) {
 		return // the reason is noted
 	}
@@ -217,7 +217,7 @@ func (x *exchange) bodyFault(err error) {
 // anything. It returns false when the rest need not be sent. With last it is the
 // end of the message, flushed: a write that failed has not handed over its last
 // octet, so only one that succeeded leaves the outcome open.
-func (x *exchange) send(last bool, write func() error) bool {
+func (x *Exchange) send(last bool, write func() error) bool {
 	c := x.c
 	if err := c.bounded(phaseBlock, write); err != nil {
 		x.harvest()
@@ -245,7 +245,7 @@ func (x *exchange) send(last bool, write func() error) bool {
 
 // sendData sends the body after 354, and the dot. What is not whole is cut: no
 // dot, and the connection is given up.
-func (x *exchange) sendData(ctx context.Context) {
+func (x *Exchange) sendData(ctx context.Context) {
 	c := x.c
 	x.stage = stageBody
 	b, ok := x.open(ctx)
@@ -283,7 +283,7 @@ func (x *exchange) sendData(ctx context.Context) {
 
 // sendChunks sends the body by BDAT (RFC 3030): in one chunk when it is whole,
 // in chunks of a buffer while it grows.
-func (x *exchange) sendChunks(ctx context.Context) {
+func (x *Exchange) sendChunks(ctx context.Context) {
 	size, complete := x.body.Size()
 	if !complete && size < bufferSize {
 		// The body is not at hand: the envelope does not wait for it.
@@ -309,7 +309,7 @@ func (x *exchange) sendChunks(ctx context.Context) {
 
 // growingChunk sends what fills the buffer, or the rest. It reports whether
 // there is more.
-func (x *exchange) growingChunk(ctx context.Context, b *source) bool {
+func (x *Exchange) growingChunk(ctx context.Context, b *source) bool {
 	c := x.c
 	p, err := b.next(true)
 	if err != nil && err != io.EOF {
@@ -328,15 +328,15 @@ func (x *exchange) growingChunk(ctx context.Context, b *source) bool {
 }
 
 // drained waits, with a server that does not pipeline, for the chunk's reply.
-func (x *exchange) drained(ctx context.Context) bool {
+func (x *Exchange) drained(ctx context.Context) bool {
 	for len(x.c.pending) > 0 && x.halt == nil && !x.over {
-		x.wait(ctx, nil)
+		x.wait(ctx, context.Background(), nil)
 	}
 	return x.halt == nil && !x.over
 }
 
 // oneChunk sends a whole body of the given size as the only chunk.
-func (x *exchange) oneChunk(b *source, size int64) {
+func (x *Exchange) oneChunk(b *source, size int64) {
 	c := x.c
 	if size == 0 {
 		x.chunk(0, true)
@@ -370,7 +370,7 @@ func (x *exchange) oneChunk(b *source, size int64) {
 }
 
 // chunk puts a BDAT command.
-func (x *exchange) chunk(size int, last bool) {
+func (x *Exchange) chunk(size int, last bool) {
 	line := "BDAT " + strconv.Itoa(size)
 	s := step{phase: phaseBlock}
 	if last {

@@ -70,6 +70,7 @@ type Client struct {
 	botched bool      // I/O or syntax error: never to be used again
 	expired bool      // the connection was closed because a time-out passed
 	heard   time.Time // when the server last answered
+	until   time.Time // writes are given up then; zero: when their phase says
 }
 
 // replies is between the conversation and its reader. One reply is read at a time,
@@ -223,7 +224,11 @@ func (c *Client) bounded(p upstream.Phase, write func() error) error {
 	if len(c.pending) > 0 && !(c.look != nil && len(c.pending) <= fewReplies) {
 		c.ask() // a server that waits for its reply to be read must not wait for long
 	}
-	c.timers.bound(c.timeout(p))
+	d := c.timeout(p)
+	if !c.until.IsZero() {
+		d = min(d, max(0, time.Until(c.until)))
+	}
+	c.timers.bound(d)
 	err := write()
 	if expired := !c.timers.unbound(); err != nil {
 		c.botched = true

@@ -33,6 +33,17 @@ func (f *fakeConn) Silent() bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+func (f *fakeConn) ReadsUntil(limit context.Context) func() {
+	over := make(chan struct{})
+	stop := context.AfterFunc(limit, func() { f.Conn.SetReadDeadline(time.Unix(1, 0)); close(over) })
+	return func() {
+		if !stop() {
+			<-over
+			f.Conn.SetReadDeadline(time.Time{})
+		}
+	}
+}
+
 func (f *fakeConn) SetStep(time.Duration) {}
 func (f *fakeConn) Use(ctx context.Context) func() {
 	stop := context.AfterFunc(ctx, func() { f.Close() })

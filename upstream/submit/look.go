@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"time"
@@ -11,6 +12,8 @@ import (
 type looker interface {
 	Looks() bool
 	Silent() bool // no Read is under way; after false the connection is over
+	// ReadsUntil has Reads fail once limit has ended, without harm, until done.
+	ReadsUntil(limit context.Context) (done func())
 }
 
 // Idle has the connection watched, unless it can be looked at: Quiet knows from
@@ -39,19 +42,42 @@ func (c *Client) Quiet() bool {
 
 // read reads the next reply itself, for no longer than d: one goroutine less to
 // wake. The connection must be bound to ctx, nobody else may be reading, and
-// nothing else may matter meanwhile.
-func (c *Client) read(ctx context.Context, d time.Duration) answer {
+// nothing else may matter meanwhile. It reports false, and the reply is yet to be
+// read, when limit ended first, or when the reply is too long to be sure that it
+// will not.
+func (c *Client) read(ctx, limit context.Context, d time.Duration) (answer, bool) {
 	c.timers.bound(d)
-	r, err := lineReader{c.br}.readReply()
+	var a answer
+	here := limit.Done() == nil || c.expect(limit)
+	if here {
+		a.raw, a.err = lineReader{c.br}.readReply()
+	}
 	c.expired = !c.timers.unbound()
 	switch {
-	case err == nil:
+	case here && a.err == nil:
 	case c.expired:
-		err = errTimeout
+		a.err = errTimeout
 	case ctx.Err() != nil:
-		err = ctx.Err()
+		a.err = ctx.Err()
+	case !here:
+		return a, false
 	}
-	return answer{r, err}
+	return a, true
+}
+
+// expect reads until the next reply is there, or the error that is there instead
+// of it. It reports false when that may take longer than limit.
+func (c *Client) expect(limit context.Context) bool {
+	defer c.look.ReadsUntil(limit)()
+	for {
+		n := c.br.Buffered()
+		if b, _ := c.br.Peek(n); wholeReply(b) {
+			return true
+		}
+		if _, err := c.br.Peek(n + 1); err != nil {
+			return err != bufio.ErrBufferFull && limit.Err() == nil
+		}
+	}
 }
 
 // readsAlone reports whether read may be used.
@@ -59,8 +85,8 @@ func (c *Client) readsAlone() bool { return c.look != nil && !c.asked && !c.botc
 
 // rest waits until there is something to send, while the server has nothing to
 // answer. Whether the line is still good is looked at then: what has left nothing
-// behind can be sent on another one.
-func (x *exchange) rest(ctx context.Context, more <-chan struct{}) {
+// behind can be sent on another one. It reports false when limit came first.
+func (x *Exchange) rest(ctx, limit context.Context, more <-chan struct{}) bool {
 	select {
 	case <-more:
 		if !x.c.Quiet() {
@@ -69,5 +95,8 @@ func (x *exchange) rest(ctx context.Context, more <-chan struct{}) {
 	case <-ctx.Done():
 		x.c.botched = true
 		x.broke(ctx.Err())
+	case <-limit.Done():
+		return false
 	}
+	return true
 }

@@ -53,19 +53,22 @@ type Outcome struct {
 // that would leave the connection clean.
 const cancelGrace = 5 * time.Second
 
-// exchange is one transaction (RFC 5321 section 3.3).
+// Exchange is one transaction (RFC 5321 section 3.3) under way. One goroutine uses
+// it at a time.
 //
 // The normal path: put MAIL and the recipients as they come, then DATA or BDAT,
 // read the replies in order. halt is set as soon as the message is known not to
 // go: from then on nothing is written, and the replies still due are read so
 // that the connection stays clean. The abort path is botched: the connection is
 // given up, without dot or LAST.
-type exchange struct {
-	c    *Client
-	env  upstream.Envelope
-	feed Feed
-	o    TransactOptions
-	out  Outcome
+type Exchange struct {
+	c      *Client
+	ctx    context.Context // rules the transaction
+	unbind func()          // ends what ctx means to the connection
+	env    upstream.Envelope
+	feed   Feed
+	o      TransactOptions
+	out    Outcome
 
 	queue      []upstream.Recipient // known, RCPT not yet sent
 	rcpts      int                  // known so far
@@ -94,25 +97,51 @@ const (
 // Transact carries one message. The client stays Usable unless the connection
 // broke or had to be cut.
 func (c *Client) Transact(ctx context.Context, env upstream.Envelope, feed Feed, o TransactOptions) Outcome {
-	x := &exchange{c: c, env: env, feed: feed, o: o}
+	x := c.Begin(ctx, env, feed, o)
+	x.Run(context.Background())
+	return x.Outcome()
+}
+
+// Begin readies a transaction, of which nothing has left yet. The client belongs to
+// it, and is bound to ctx, until Run says that it is over.
+func (c *Client) Begin(ctx context.Context, env upstream.Envelope, feed Feed, o TransactOptions) *Exchange {
+	x := &Exchange{c: c, ctx: ctx, env: env, feed: feed, o: o, unbind: func() {}}
 	if !c.Usable() {
-		x.out.Err = c.broken(upstream.PhaseMail, net.ErrClosed)
-		return x.out
+		x.stop(c.broken(upstream.PhaseMail, net.ErrClosed))
+		x.over = true
+	} else {
+		x.unbind = c.conn.Use(ctx)
 	}
-	defer c.conn.Use(ctx)()
+	return x
+}
+
+// Run carries the transaction on, and reports whether it is over. If not, limit has
+// ended, or nothing can be waited for any more without the risk of missing its end:
+// the transaction is as it was, and goes on with the next Run, in whatever
+// goroutine. A body that still grows is sent to its end regardless. A write that
+// has not ended by the deadline of limit is given up, and the line with it.
+func (x *Exchange) Run(limit context.Context) (over bool) {
+	x.c.until, _ = limit.Deadline()
 	for !x.over {
-		s := feed.Next(x.rcpts)
-		x.advance(ctx, s)
-		if !x.over {
-			x.wait(ctx, s.More)
+		s := x.feed.Next(x.rcpts)
+		x.advance(x.ctx, s)
+		if !x.over && !x.wait(x.ctx, limit, s.More) {
+			x.c.until = time.Time{}
+			return false
 		}
 	}
+	x.unbind()
+	return true
+}
+
+// Outcome tells how a transaction that is over has ended.
+func (x *Exchange) Outcome() Outcome {
 	x.out.Err, x.out.Started = x.halt, x.stage > stageNew
 	return x.out
 }
 
 // advance writes all that may be written now.
-func (x *exchange) advance(ctx context.Context, s Supply) {
+func (x *Exchange) advance(ctx context.Context, s Supply) {
 	x.queue = append(x.queue, s.Recipients...)
 	x.rcpts += len(s.Recipients)
 	x.body = s.Body
@@ -142,7 +171,7 @@ func (x *exchange) advance(ctx context.Context, s Supply) {
 
 // envelope puts RSET (when a former transaction is still open), MAIL and RCPT:
 // all at once when pipelining, else the next one when none is unanswered.
-func (x *exchange) envelope() {
+func (x *Exchange) envelope() {
 	c := x.c
 	for len(x.queue) > 0 && (c.Pipelining() || len(c.pending) == 0) && x.halt == nil {
 		switch {
@@ -166,7 +195,7 @@ func (x *exchange) envelope() {
 }
 
 // recipient puts the next RCPT, or judges an address that cannot be sent.
-func (x *exchange) recipient() {
+func (x *Exchange) recipient() {
 	i := x.rcpts - len(x.queue)
 	rc := x.queue[0]
 	x.queue = x.queue[1:]
@@ -179,7 +208,7 @@ func (x *exchange) recipient() {
 }
 
 // message puts DATA or the body, when it may leave now.
-func (x *exchange) message(ctx context.Context) {
+func (x *Exchange) message(ctx context.Context) {
 	c := x.c
 	idle := len(c.pending) == 0
 	switch {
@@ -204,24 +233,27 @@ func (x *exchange) message(ctx context.Context) {
 }
 
 // none reports whether every recipient of the complete list was refused.
-func (x *exchange) none() bool {
+func (x *Exchange) none() bool {
 	return x.body != nil && x.rcpts > 0 && x.answered == x.rcpts && x.out.Taken == 0
 }
 
-// wait waits for a reply, for more to send, for the time-out or for ctx.
-func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
+// wait waits for a reply, for more to send, for the time-out or for ctx. It
+// reports false when limit came first.
+func (x *Exchange) wait(ctx, limit context.Context, more <-chan struct{}) bool {
 	c := x.c
 	if a, ok := c.atHand(); ok {
 		x.handle(a)
-		return
+		return true
 	}
 	if x.lastLeft && len(c.pending) > 0 && c.readsAlone() { // there can be nothing more to send
-		x.handle(c.read(ctx, x.patience()))
-		return
+		a, ok := c.read(ctx, limit, x.patience())
+		if ok {
+			x.handle(a)
+		}
+		return ok
 	}
 	if x.stage == stageNew && c.readsAlone() {
-		x.rest(ctx, more)
-		return
+		return x.rest(ctx, limit, more)
 	}
 	c.ask()
 	var expire <-chan time.Time
@@ -242,11 +274,14 @@ func (x *exchange) wait(ctx context.Context, more <-chan struct{}) {
 	case <-ctx.Done():
 		c.botched = true
 		x.broke(ctx.Err())
+	case <-limit.Done():
+		return false
 	}
+	return true
 }
 
 // patience is how long the next reply is waited for.
-func (x *exchange) patience() time.Duration {
+func (x *Exchange) patience() time.Duration {
 	d := x.c.timeout(x.c.pending[0].phase)
 	if x.o.FirstReply > 0 && !x.out.Answered {
 		d = min(d, x.o.FirstReply)
@@ -257,10 +292,10 @@ func (x *exchange) patience() time.Duration {
 	return d
 }
 
-func (x *exchange) cancelled() bool { return x.halt != nil && x.halt.Err == context.Canceled }
+func (x *Exchange) cancelled() bool { return x.halt != nil && x.halt.Err == context.Canceled }
 
 // phase is that of the oldest unanswered command, or of what would come next.
-func (x *exchange) phase() upstream.Phase {
+func (x *Exchange) phase() upstream.Phase {
 	switch {
 	case len(x.c.pending) > 0:
 		p := x.c.pending[0].phase
@@ -277,14 +312,14 @@ func (x *exchange) phase() upstream.Phase {
 }
 
 // stop sets the reason why the message does not go, unless there is one.
-func (x *exchange) stop(e *upstream.Error) {
+func (x *Exchange) stop(e *upstream.Error) {
 	if x.halt == nil {
 		x.halt = e
 	}
 }
 
 // broke ends the transaction after an error of the connection.
-func (x *exchange) broke(err error) {
+func (x *Exchange) broke(err error) {
 	if x.none() {
 		x.stop(x.rcptErr)
 	}
@@ -300,7 +335,7 @@ func (x *exchange) broke(err error) {
 }
 
 // handle takes one reply.
-func (x *exchange) handle(a answer) {
+func (x *Exchange) handle(a answer) {
 	phase := x.phase()
 	s, err := x.c.take(a)
 	switch {
@@ -333,7 +368,7 @@ func (x *exchange) handle(a answer) {
 }
 
 // reply takes the reply to the command of step s.
-func (x *exchange) reply(s step, a answer, r upstream.Reply) {
+func (x *Exchange) reply(s step, a answer, r upstream.Reply) {
 	good := r.Code/100 == 2
 	switch s.phase {
 	case phaseReset:
@@ -365,7 +400,7 @@ func (x *exchange) reply(s step, a answer, r upstream.Reply) {
 }
 
 // verdict notes and hands on one recipient's answer.
-func (x *exchange) verdict(i int, r upstream.Reply, e *upstream.Error) {
+func (x *Exchange) verdict(i int, r upstream.Reply, e *upstream.Error) {
 	if x.halt != nil {
 		return // what follows a refused MAIL says nothing about recipients
 	}
@@ -388,7 +423,7 @@ func (x *exchange) verdict(i int, r upstream.Reply, e *upstream.Error) {
 }
 
 // dataReply takes the answer to DATA.
-func (x *exchange) dataReply(r upstream.Reply) {
+func (x *Exchange) dataReply(r upstream.Reply) {
 	switch {
 	case r.Code == 354 && x.halt == nil && !x.none():
 		x.stage = stageGo
@@ -406,7 +441,7 @@ func (x *exchange) dataReply(r upstream.Reply) {
 
 // endRefused notes a refusal of DATA, of a chunk or of the message. Where no
 // recipient was taken it is only the consequence of that.
-func (x *exchange) endRefused(e *upstream.Error) {
+func (x *Exchange) endRefused(e *upstream.Error) {
 	if x.none() {
 		e = x.rcptErr
 	}
@@ -414,7 +449,7 @@ func (x *exchange) endRefused(e *upstream.Error) {
 }
 
 // endReply takes the answer to the end of the message.
-func (x *exchange) endReply(a answer, r upstream.Reply) {
+func (x *Exchange) endReply(a answer, r upstream.Reply) {
 	good := r.Code/100 == 2
 	// After a refused chunk the server may hold the transaction open until RSET
 	// (RFC 3030 section 2); the answer to a dot always ends it.
@@ -444,7 +479,7 @@ func (x *exchange) endReply(a answer, r upstream.Reply) {
 
 // harvest reads the replies that are already on their way after a write failed:
 // a server that refuses and hangs up is to be heard.
-func (x *exchange) harvest() {
+func (x *Exchange) harvest() {
 	c := x.c
 	if c.expired {
 		return
