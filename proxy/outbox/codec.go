@@ -180,6 +180,12 @@ func attemptOf(e Entry) attempt {
 	return attempt{e.State, e.Attempts, e.record.step, e.LastAttempt, e.NextAttempt, e.record.batch}
 }
 
+// attempted takes over a recorded attempt.
+func (e *Entry) attempted(a attempt) {
+	e.State, e.Attempts, e.record.step, e.record.cause = a.State, a.Attempts, a.Step, ""
+	e.LastAttempt, e.NextAttempt, e.record.batch = a.LastAttempt, a.NextAttempt, a.Batch
+}
+
 // encodeAttempt returns the line that records the attempt. It begins with the end
 // of the line before, which a crash may have cut short.
 func encodeAttempt(e Entry) ([]byte, error) {

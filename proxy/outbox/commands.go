@@ -261,7 +261,7 @@ func (o *Outbox) setPaused(paused bool) error {
 	defer o.leave()
 	err := o.store.flag(pausedName, paused)
 	o.do(func(x *index) { x.paused = paused })
-	o.store.journal.kick()
+	o.store.journal.kick("")
 	t := EventResumed
 	if paused {
 		t = EventPaused

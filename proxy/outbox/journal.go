@@ -32,29 +32,36 @@ type journal struct {
 	mu   sync.Mutex
 	file *segments
 	live map[string]*journaled
-	held int64 // octets of messages in memory
+	// shares are what the accounts have of it, those that use it.
+	shares map[string]*share
+	held   int64 // octets of messages in memory
 	// damaged: the file is to be set aside as soon as nothing in it is alive.
 	damaged bool
-	off     bool // the file is not ours to write
+	off     bool   // the file is not ours to write
+	carried uint32 // generation of the segment in which carry was tried
 
 	tender tender
 }
 
 // journaled is an entry that is alive in the journal.
 type journaled struct {
-	entry   Entry
-	part    int    // where its message is
-	offset  int64  // of the message in the file
-	sum     uint32 // of the message
-	message []byte // nil: to be read back
-	since   time.Time
-	primed  bool // its first attempt is on the disk already
-	looked  bool // it was found to be here for long, and stays
-	filed   bool // files were begun for it
+	entry Entry
+	// recorded is the state that the file has, which for a primed entry is ahead.
+	recorded Entry
+	place    *place // nil: taken over from an earlier process
+	part     int    // where its message is
+	offset   int64  // of the message in the file
+	length   int64  // of its frame
+	sum      uint32 // of the message
+	message  []byte // nil: to be read back
+	since    time.Time
+	primed   bool // its first attempt is on the disk already
+	looked   bool // it was found to be here for long, and stays
+	filed    bool // files were begun for it
 }
 
 func newJournal(fsys FS, dir string) *journal {
-	j := &journal{live: make(map[string]*journaled)}
+	j := &journal{live: make(map[string]*journaled), shares: make(map[string]*share)}
 	j.file = &segments{fs: fsys, dir: dir, name: filepath.Join(dir, journalName)}
 	j.file.more.L = &j.mu
 	j.tender.init()
@@ -64,8 +71,14 @@ func newJournal(fsys FS, dir string) *journal {
 // add makes the spool's content the entry e and returns when that is durable. On
 // the disk it is as recorded, which may already be its first attempt. done is
 // false when the entry has to go into files instead: it is too large, or there is
-// no room.
-func (j *journal) add(e, recorded Entry, sp *Spool) (done bool, err error) {
+// no room. The place, which may be nil, is the entry's if it is done, else given
+// back.
+func (j *journal) add(e, recorded Entry, sp *Spool, p *place) (done bool, err error) {
+	defer func() {
+		if !done {
+			j.vacate(p)
+		}
+	}()
 	b, err := addedFrame(recorded)
 	if err != nil {
 		return false, storeError("encode", err)
@@ -75,9 +88,13 @@ func (j *journal) add(e, recorded Entry, sp *Spool) (done bool, err error) {
 	if !small || len(b) > maxFrame {
 		return false, nil
 	}
-	k := &journaled{entry: e, primed: recorded.State == Sending, since: time.Now(), sum: castagnoli(0, b[head:])}
+	k := &journaled{
+		entry: e, recorded: recorded, place: p, length: int64(len(b)),
+		primed: recorded.State == Sending, since: time.Now(), sum: castagnoli(0, b[head:]),
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.carry()
 	if j.off || j.damaged || j.file.err != nil {
 		return false, nil
 	}
@@ -87,8 +104,8 @@ func (j *journal) add(e, recorded Entry, sp *Spool) (done bool, err error) {
 	case err != nil:
 		return false, err
 	}
-	p := j.file.cur
-	k.part, k.offset = p, segmentAt(p)+j.file.parts[p].used+int64(head)
+	cur := j.file.cur
+	k.part, k.offset = cur, segmentAt(cur)+j.file.parts[cur].used+int64(head)
 	ticket, err := j.file.put(sealed{frameAdded, e.ID, b})
 	if err != nil {
 		return false, err
@@ -98,9 +115,10 @@ func (j *journal) add(e, recorded Entry, sp *Spool) (done bool, err error) {
 		j.held += e.Size
 	}
 	j.live[e.ID] = k
-	j.file.parts[p].live++
+	j.file.parts[cur].add(k)
 	if err := j.file.commit(ticket); err != nil {
 		j.file.cancel(e.ID)
+		k.place = nil // given back as no entry's
 		j.forget(e.ID)
 		return false, err
 	}
@@ -115,7 +133,8 @@ func (j *journal) forget(id string) {
 		return
 	}
 	delete(j.live, id)
-	j.file.parts[k.part].live--
+	j.file.parts[k.part].remove(k)
+	j.leave(k.place, true)
 	if k.message != nil {
 		j.held -= k.entry.Size
 	}
@@ -163,12 +182,16 @@ func (j *journal) content(id string) ([]byte, error) {
 	if k == nil {
 		return nil, &IDError{ID: id, Err: ErrUnknownID}
 	}
+	return j.message(id, k)
+}
+
+// message is content under the lock, so that the place in the file is not written
+// over meanwhile; the page cache makes that short.
+func (j *journal) message(id string, k *journaled) ([]byte, error) {
 	if k.message != nil {
 		return k.message, nil
 	}
 	b := make([]byte, k.entry.Size)
-	// Under the lock, so that the place is not written over meanwhile; the page
-	// cache makes that short.
 	if n, err := j.file.file.ReadAt(b, k.offset); n < len(b) {
 		return nil, fmt.Errorf("%d octets of %d in the journal: %w", n, len(b), err)
 	}
@@ -184,12 +207,14 @@ func (j *journal) attempt(entries []Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var frames []sealed
+	attempts := make(map[string]attempt)
 	n := 0
 	for _, e := range entries {
 		if k := j.live[e.ID]; k == nil || k.primed && e.Attempts == 1 {
 			continue
 		}
-		payload, err := json.Marshal(attemptOf(e))
+		attempts[e.ID] = attemptOf(e)
+		payload, err := json.Marshal(attempts[e.ID])
 		if err != nil {
 			return storeError("encode", err)
 		}
@@ -197,7 +222,13 @@ func (j *journal) attempt(entries []Entry) error {
 		n += frameHeader + len(payload)
 	}
 	if n > 0 {
-		if err := j.record(int64(n), frames...); err != nil {
+		if err := j.record(int64(n), func() {
+			for id, a := range attempts {
+				if k := j.live[id]; k != nil {
+					k.recorded.attempted(a)
+				}
+			}
+		}, frames...); err != nil {
 			return err
 		}
 	}
@@ -222,15 +253,16 @@ func (j *journal) update(e Entry) error {
 		return errNoRoom
 	}
 	f := sealed{frameUpdated, e.ID, append(beginFrame(len(payload)), payload...)}
-	if err := j.record(int64(len(f.data)), f); err != nil {
+	if err := j.record(int64(len(f.data)), func() { k.recorded, k.filed = e, true }, f); err != nil {
 		return err
 	}
-	k.entry, k.filed = e, true
+	k.entry = e
 	return nil
 }
 
-// record appends frames of n octets together and makes them durable.
-func (j *journal) record(n int64, frames ...sealed) error {
+// record appends frames of n octets together and makes them durable; noted is
+// called in between.
+func (j *journal) record(n int64, noted func(), frames ...sealed) error {
 	if err := j.file.reserve(n); err != nil {
 		return storeError("write", err)
 	}
@@ -238,6 +270,7 @@ func (j *journal) record(n int64, frames ...sealed) error {
 	if err != nil {
 		return err
 	}
+	noted()
 	return j.file.commit(ticket)
 }
 

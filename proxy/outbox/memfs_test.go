@@ -268,7 +268,10 @@ func (h *memHandle) Sync() error {
 	if err := h.fs.do("sync", h.name); err != nil {
 		return err
 	}
-	h.f.synced, h.f.pending = slices.Clone(h.f.data), nil
+	for _, w := range h.f.pending {
+		h.f.synced = patch(h.f.synced, w.data, w.off)
+	}
+	h.f.pending = nil
 	return nil
 }
 

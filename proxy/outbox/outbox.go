@@ -195,6 +195,7 @@ func (o *Outbox) Close() error {
 	o.closed = true
 	o.mu.Unlock()
 	o.do(func(x *index) { x.closing = true }) // no new runners
+	o.store.journal.dismiss("")
 	o.cancel()
 	o.work.Wait()
 	o.store.journal.halt()
@@ -255,13 +256,16 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 	}
 	e = o.complete(sp, e, k)
 	a, err := o.admit(e)
-	soon := a.soon && sp.small() && e.State == Waiting && !k.InFlight
-	recorded := e
+	var p *place
+	if err == nil && a.soon && sp.small() && e.State == Waiting && !k.InFlight {
+		p, a, err = o.place(e, a)
+	}
+	soon, recorded := p != nil, e
 	if soon && a.next { // its attempt is recorded with it
 		o.attempting(&recorded, e.QueuedAt, 0)
 	}
 	if err == nil {
-		err = o.store.add(ctx, sp, e, soon, recorded)
+		err = o.store.add(ctx, sp, e, p, recorded)
 	}
 	if err != nil {
 		sp.giveBack(e.ID)
@@ -285,9 +289,24 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 		soon = soon && !goes
 	})
 	if soon { // no longer: the lane stopped while the entry was written
-		o.store.journal.kick()
+		o.store.journal.kick(e.Account)
 	}
 	return e.ID, nil
+}
+
+// place finds a place in the journal for an admitted entry; nil when there is
+// none. Where that took time the entry is admitted anew.
+func (o *Outbox) place(e Entry, a admission) (*place, admission, error) {
+	p, waited := o.store.journal.place(e.Account, e.Size)
+	if !waited {
+		return p, a, nil
+	}
+	a, err := o.admit(e)
+	if p != nil && (err != nil || !a.soon) {
+		o.store.journal.vacate(p)
+		p = nil
+	}
+	return p, a, err
 }
 
 // complete fills in what a new entry starts with.

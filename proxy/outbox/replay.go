@@ -157,7 +157,8 @@ func (r *replayed) frame(f frame, part int, offset int64) {
 			return
 		}
 		r.live[f.id] = &journaled{
-			entry: e, part: part, since: time.Now(), sum: castagnoli(0, message),
+			entry: e, recorded: e, part: part, since: time.Now(), sum: castagnoli(0, message),
+			length: frameHeader + int64(len(f.payload)),
 			offset: offset + frameHeader + int64(len(f.payload)-len(message)),
 		}
 	case frameAttempt:
@@ -166,16 +167,15 @@ func (r *replayed) frame(f frame, part int, offset int64) {
 			r.damaged = true
 			return
 		}
-		e := &k.entry
-		e.State, e.Attempts, e.record.step, e.record.cause = a.State, a.Attempts, a.Step, ""
-		e.LastAttempt, e.NextAttempt, e.record.batch = a.LastAttempt, a.NextAttempt, a.Batch
+		k.entry.attempted(a)
+		k.recorded.attempted(a)
 	case frameUpdated:
 		e, err := decode(f.id, f.payload)
 		if err != nil || e.Size != k.entry.Size {
 			r.damaged = true
 			return
 		}
-		k.entry, k.filed = e, true
+		k.entry, k.recorded, k.filed = e, e, true
 	case frameGone:
 		delete(r.live, f.id)
 	}
@@ -222,7 +222,7 @@ func (j *journal) take(r *replayed) error {
 		s.cur = 1
 	}
 	for _, k := range j.live {
-		s.parts[k.part].live++
+		s.parts[k.part].add(k)
 	}
 	// What a crash cut off must not be continued by chance.
 	p := &s.parts[s.cur]

@@ -59,7 +59,7 @@ func (o *Outbox) run(l *lane, batch []picked) {
 		})
 	}
 	if stands {
-		o.store.journal.kick()
+		o.store.journal.kick(l.account)
 	}
 }
 

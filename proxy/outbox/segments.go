@@ -45,7 +45,11 @@ type segment struct {
 	room int64 // octets that the file has for it
 	old  int64 // up to here it is not all zeros
 	live int   // entries that are alive
+	held int64 // octets of their frames
 }
+
+func (p *segment) add(k *journaled)    { p.live++; p.held += k.length }
+func (p *segment) remove(k *journaled) { p.live--; p.held -= k.length }
 
 // segmentAt is where a part begins in the file.
 func segmentAt(part int) int64 { return int64(part) * segmentSize }

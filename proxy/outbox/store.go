@@ -71,15 +71,16 @@ func (s *store) message(id string) string { return filepath.Join(s.dir, id+".eml
 func (s *store) state(id string) string { return filepath.Join(s.dir, id+".json") }
 
 // add makes the spool's content the entry e and returns when that is durable.
-// When it will be sent soon it goes to the journal, if it fits, recorded as
-// recorded. When add fails, nothing of the entry is left.
-func (s *store) add(ctx context.Context, sp *Spool, e Entry, soon bool, recorded Entry) (err error) {
+// With a place it goes to the journal, if it fits, recorded as recorded. When add
+// fails, nothing of the entry is left.
+func (s *store) add(ctx context.Context, sp *Spool, e Entry, p *place, recorded Entry) (err error) {
 	defer func() { s.note(err) }()
 	if err := ctx.Err(); err != nil {
+		s.journal.vacate(p)
 		return err
 	}
-	if soon {
-		if done, err := s.journal.add(e, recorded, sp); done || err != nil {
+	if p != nil {
+		if done, err := s.journal.add(e, recorded, sp, p); done || err != nil {
 			return err
 		}
 	}

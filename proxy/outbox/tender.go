@@ -12,7 +12,7 @@ const (
 	// nobody waits for durable, and how long it is unused before it is wiped.
 	idleDelay = 50 * time.Millisecond
 	// moveDelay is how long an entry may wait in the journal for its turn; then
-	// it is moved to files.
+	// it is moved to files, unless its account's entries leave at a pace.
 	moveDelay = 2 * time.Second
 )
 
@@ -49,8 +49,10 @@ func (j *journal) arm() {
 	}
 }
 
-// kick tells that entries may have to wait, as their lane stands still.
-func (j *journal) kick() {
+// kick tells that entries of an account, or of any with "", may have to wait, as
+// their lane stands still.
+func (j *journal) kick(account string) {
+	j.dismiss(account)
 	j.mu.Lock()
 	n := len(j.live)
 	j.mu.Unlock()
@@ -113,12 +115,14 @@ func (j *journal) tidy() (next time.Duration) {
 	return j.next()
 }
 
-// stale lists the entries that have been here for too long; all, when the file
-// is given up. Each is listed once: what somebody is busy with ends by itself.
+// stale lists the entries that have been here for too long while their account's
+// did not leave at a pace; all, when the file is given up. Each is listed once:
+// what somebody is busy with ends by itself.
 func (j *journal) stale() (ids []string) {
 	now := time.Now()
 	for id, k := range j.live {
-		if !k.looked && (j.file.err != nil || now.Sub(k.since) >= moveDelay) {
+		long := now.Sub(k.since) >= moveDelay && (k.place == nil || !k.place.share.passes(now))
+		if !k.looked && (j.file.err != nil || long) {
 			k.looked = true
 			ids = append(ids, id)
 		}
