@@ -69,12 +69,29 @@ func full() *report {
 		r.time(secure, way{name: "Melon, warm", verdict: true}, rtt, timing{rtt + time.Millisecond, rtt / 2})
 		r.time(secure, way{name: "Postfix"}, rtt, timing{time.Millisecond, 7 * rtt})
 	}
-	r.rate("Melon, queue", 1, 10, 10)
-	r.rate("Postfix", 1, 5, 5)
+	for i, x := range []float64{10, 30, 14} {
+		r.rate(rateResult{"Melon, queue", 1, x, x, time.Duration(i) * time.Millisecond})
+		r.rate(rateResult{"Postfix", 1, 5, 5, 0})
+	}
 	r.memoryIdle("Melon, live", 14<<20)
 	r.memory("Melon, live", 1<<20, 1<<20)
 	r.remark("a <remark> & more")
 	return r
+}
+
+// What took turns is told by its medians, and compared turn by turn.
+func TestRounds(t *testing.T) {
+	t.Parallel()
+	r := full()
+	if x, ok := r.rateOf("Melon, queue", 1); !ok || x.whole != 14 || x.processor != time.Millisecond {
+		t.Errorf("%+v", x)
+	}
+	if got := r.ratios("Melon, queue", "Postfix", 1); got != "2.80 (2.00–6.00)" {
+		t.Error(got)
+	}
+	if got := r.ratios("Melon, live", "plain mail app", 1); got != "–" {
+		t.Error(got)
+	}
 }
 
 // The pictures are well-formed XML that names every curve, and stay inside their
@@ -116,7 +133,7 @@ func TestMarkdown(t *testing.T) {
 	for _, want := range []string{
 		"| plain mail app | ✓ | 0 / 0 | 450 ms / 400 ms | 2.70 s / 2.40 s | 9.0 | 8.0 |",
 		"| Melon, warm | ✓ | 1.0 ms / 0 | 51 ms / 25 ms | 301 ms / 150 ms | 1.0 | 0.5 |",
-		"| Melon, queue : Postfix (arrived) | 2.00 |",
+		"| Melon, queue : Postfix (arrived) | 2.80 (2.00–6.00) |",
 		"Other (absent: it is not there)",
 		"a <remark> & more",
 	} {

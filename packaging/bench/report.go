@@ -24,16 +24,14 @@ type report struct {
 	times     []timeResult
 	rows      []rowResult
 	overheads []overheadResult
-	rates     []rateResult
+	rates     []rateResult // of every round
 	accepts   []rateResult
-	// processors says what processor time a message took of Melon's process.
-	processors []string
-	idles      map[string]int64
-	own        int64 // of Melon's memory at rest, what is not the program's file
-	memories   []memoryResult
-	crowds     []crowdResult
-	wakes      []idleResult
-	starts     []startResult
+	idles     map[string]int64
+	own       int64 // of Melon's memory at rest, what is not the program's file
+	memories  []memoryResult
+	crowds    []crowdResult
+	wakes     []idleResult
+	starts    []startResult
 }
 
 type timeResult struct {
@@ -58,7 +56,8 @@ type overheadResult struct {
 type rateResult struct {
 	name            string
 	conns           int
-	accepted, whole float64 // messages a second
+	accepted, whole float64       // messages a second
+	processor       time.Duration // of Melon's process, a message
 }
 
 type memoryResult struct {
@@ -95,16 +94,17 @@ func (r *report) row(x rowResult) { r.rows = append(r.rows, x) }
 func (r *report) overhead(kind provider, straight, by []time.Duration) {
 	r.overheads = append(r.overheads, overheadResult{kind, quantile(straight, 0.5), quantile(by, 0.5), quantile(by, 0.9) - quantile(straight, 0.9)})
 }
-func (r *report) rate(name string, conns int, accepted, whole float64) {
-	say("  %-16s %2d connections: %6.0f/s accepted, %6.0f/s arrived", name, conns, accepted, whole)
-	r.rates = append(r.rates, rateResult{name, conns, accepted, whole})
-}
-func (r *report) processor(name string, conns int, each time.Duration) {
-	r.processors = append(r.processors, fmt.Sprintf("%s on %d: %v", name, conns, each.Round(10*time.Microsecond)))
+func (r *report) rate(x rateResult) { r.rates = append(r.rates, x) }
+func (r *report) sayRates(conns int) {
+	for _, name := range r.rateNames() {
+		if x, ok := r.rateOf(name, conns); ok {
+			say("  %-16s %2d connections: %6.0f/s accepted, %6.0f/s arrived", name, conns, x.accepted, x.whole)
+		}
+	}
 }
 func (r *report) accept(name string, conns int, rate float64) {
 	say("  %-16s %2d connections: %6.0f/s kept", name, conns, rate)
-	r.accepts = append(r.accepts, rateResult{name, conns, rate, 0})
+	r.accepts = append(r.accepts, rateResult{name: name, conns: conns, accepted: rate})
 }
 func (r *report) memoryIdle(name string, n int64) { r.idles[name] = n }
 func (r *report) memory(name string, size int, more int64) {
@@ -253,7 +253,7 @@ func fine(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*10
 func (r *report) writeRates(b *strings.Builder) {
 	if len(r.rates) > 0 {
 		b.WriteString("## Messages a second against connections\n\n![throughput against connections](rate.svg)\n\n" +
-			"Messages of 2 kB to a provider without distance and without TLS; each connection stays open. Accepted / arrived at the provider, from the first octet to the last arrival. " +
+			"Messages of 2 kB to a provider without distance and without TLS; each connection stays open. Accepted / arrived at the provider, from the first octet to the last arrival; medians of several rounds, in which everybody takes turns. " +
 			"Whoever queues makes each message durable first; *Melon, live* and the plain app have the provider's verdict.\n\n")
 		rows := [][]string{{""}}
 		for _, c := range connections {
@@ -272,7 +272,7 @@ func (r *report) writeRates(b *strings.Builder) {
 		}
 		table(b, rows)
 		r.writeRatios(b)
-		fmt.Fprintf(b, "Processor time of Melon's process for a message, by connections: %s.\n\n", strings.Join(r.processors, "; "))
+		r.writeProcessor(b)
 	}
 	if len(r.accepts) > 0 {
 		b.WriteString("Made durable a second while nothing is sent:\n\n")
@@ -284,26 +284,53 @@ func (r *report) writeRates(b *strings.Builder) {
 	}
 }
 
-// writeRatios says what the goals are about.
+// writeRatios says what the goals are about: the median of the rounds' ratios, and
+// the least and the greatest of them.
 func (r *report) writeRatios(b *strings.Builder) {
 	rows := [][]string{{"ratio"}}
-	live, queue := []string{"Melon, live : plain mail app"}, []string{"Melon, queue : Postfix (arrived)"}
 	for _, c := range connections {
 		rows[0] = append(rows[0], fmt.Sprint(c))
-		plain, _ := r.rateOf("plain mail app", c)
-		l, _ := r.rateOf("Melon, live", c)
-		q, _ := r.rateOf("Melon, queue", c)
-		p, _ := r.rateOf("Postfix", c)
-		live, queue = append(live, ratio(l.whole, plain.whole)), append(queue, ratio(q.whole, p.whole))
 	}
-	table(b, append(rows, live, queue))
+	for _, p := range []struct{ title, name, beside string }{
+		{"Melon, live : plain mail app", "Melon, live", "plain mail app"},
+		{"Melon, queue : Postfix (arrived)", "Melon, queue", "Postfix"},
+	} {
+		row := []string{p.title}
+		for _, c := range connections {
+			row = append(row, r.ratios(p.name, p.beside, c))
+		}
+		rows = append(rows, row)
+	}
+	table(b, rows)
 }
 
-func ratio(a, b float64) string {
-	if b == 0 {
+// ratios compares two in each round.
+func (r *report) ratios(name, beside string, conns int) string {
+	var all []float64
+	others := r.rounds(beside, conns)
+	for i, x := range r.rounds(name, conns) {
+		if i < len(others) {
+			all = append(all, x.whole/others[i].whole)
+		}
+	}
+	if len(all) == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f", a/b)
+	slices.Sort(all)
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", all[len(all)/2], all[0], all[len(all)-1])
+}
+
+// writeProcessor says what processor time a message took of Melon's process.
+func (r *report) writeProcessor(b *strings.Builder) {
+	var all []string
+	for _, name := range r.rateNames() {
+		for _, c := range connections {
+			if x, ok := r.rateOf(name, c); ok && x.processor > 0 {
+				all = append(all, fmt.Sprintf("%s on %d: %v", name, c, x.processor.Round(10*time.Microsecond)))
+			}
+		}
+	}
+	fmt.Fprintf(b, "Processor time of Melon's process for a message, by connections: %s.\n\n", strings.Join(all, "; "))
 }
 
 func (r *report) rateNames() (names []string) {
@@ -315,13 +342,37 @@ func (r *report) rateNames() (names []string) {
 	return names
 }
 
-func (r *report) rateOf(name string, conns int) (rateResult, bool) {
+// rounds returns the rounds of one with so many connections, in order.
+func (r *report) rounds(name string, conns int) (xs []rateResult) {
 	for _, x := range r.rates {
 		if x.name == name && x.conns == conns {
-			return x, true
+			xs = append(xs, x)
 		}
 	}
-	return rateResult{}, false
+	return xs
+}
+
+// rateOf returns the medians of the rounds.
+func (r *report) rateOf(name string, conns int) (rateResult, bool) {
+	xs := r.rounds(name, conns)
+	if len(xs) == 0 {
+		return rateResult{}, false
+	}
+	return rateResult{
+		name: name, conns: conns,
+		accepted:  median(xs, func(x rateResult) float64 { return x.accepted }),
+		whole:     median(xs, func(x rateResult) float64 { return x.whole }),
+		processor: time.Duration(median(xs, func(x rateResult) float64 { return float64(x.processor) })),
+	}, true
+}
+
+func median(xs []rateResult, of func(rateResult) float64) float64 {
+	all := make([]float64, len(xs))
+	for i, x := range xs {
+		all[i] = of(x)
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 func (r *report) writeMemory(b *strings.Builder) {
