@@ -16,9 +16,10 @@
 //     side by side, the state is renamed to ID.json (this is the commit) and the
 //     directory synced again. Messages that arrive together share their directory
 //     syncs.
-//  3. The loop, one goroutine, owns the index and the clock. It groups entries
-//     into one lane an account and starts a runner for each lane with something
-//     due: oldest first, so that one connection and one login serve all.
+//  3. The index knows every entry, and groups them into one lane an account. It is
+//     used by one goroutine at a time, which then starts a runner for each lane
+//     with something due: oldest first, so that one connection and one login serve
+//     all. A timer does so when nobody calls.
 //  4. The runner records the attempt and the next time durably, in the journal or
 //     as a line behind the state: one sync of one file. Then it calls the Sender,
 //     then records the outcome: delivered recipients leave the entry, refused ones
@@ -30,20 +31,25 @@
 // # The journal
 //
 // It holds what is on its way, and only that: an entry whose first attempt left
-// something to do is moved to files, and so is one that waits for moveDelay or
-// whose lane stands still, all at a pause and at the end. Moving is making the
-// files durable, then noting in the journal that the entry is gone from it; where
-// both are found at a start, the files rule. What a crash left in the journal is
-// moved to files before anything is sent.
+// something to do is moved to files, and so is one that waits for moveDelay while
+// its account's do not leave at a pace, or whose lane stands still, all at a pause
+// and at the end. Moving is making the files durable, then noting in the journal
+// that the entry is gone from it; where both are found at a start, the files rule.
+// What a crash left in the journal is moved to files before anything is sent.
+//
+// An account has a share of it. Who hands in faster than the account's connections
+// carry waits for a place, a second at most, as long as entries leave at a pace;
+// where they do not, nobody waits, and the entry goes to files.
 //
 // The file is two segments, written in turn over blocks that exist, so that a
 // sync costs the content and nothing else. A segment is begun again when nothing
-// in it is alive, and what was delivered is overwritten with zeros as soon as
-// nothing goes. Each frame has a checksum, the generation of its segment and how
-// much of it was durable then: so a start can tell an end that a crash cut off,
-// which was never acknowledged, from damage, which is set aside and reported. A
-// sync that fails is not made good by a later one: the journal is given up then,
-// what was acknowledged is moved to files, and the file removed.
+// in it is alive; the few that take their time are carried into the other one
+// before. What was delivered is overwritten with zeros as soon as nothing goes.
+// Each frame has a checksum, the generation of its segment and how much of it was
+// durable then: so a start can tell an end that a crash cut off, which was never
+// acknowledged, from damage, which is set aside and reported. A sync that fails is
+// not made good by a later one: the journal is given up then, what was acknowledged
+// is moved to files, and the file removed.
 //
 // # Room
 //

@@ -10,7 +10,7 @@ import (
 )
 
 // index is what the outbox knows of every entry without reading the disk: at
-// most some 200 octets each. The loop's goroutine alone touches it. What it
+// most some 200 octets each. The guard lets one goroutine at a time touch it. What it
 // holds of an entry (state, attempts, times) rules over what the disk says.
 type index struct {
 	items map[string]*item

@@ -5,43 +5,82 @@ import (
 	"time"
 )
 
-// loop owns the index and the clock. It sleeps until somebody calls or the next
-// entry is due; while nothing is due it never wakes.
-func (o *Outbox) loop() {
-	defer close(o.looped)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		timer.Stop()
-		if wait, ok := o.schedule(); ok {
-			timer.Reset(wait)
+// guard lets one goroutine at a time at the index and the clock. Whoever changed
+// something also starts what has become due: nobody is woken for that.
+type guard struct {
+	turn  chan struct{} // capacity 1: taken by whoever is at the index
+	ended bool
+	timer *time.Timer // of what is due next
+	armed time.Time   // when it fires; zero: it does not
+	stop  chan struct{}
+	done  chan struct{} // the goroutine of the timer has ended
+}
+
+func newGuard() *guard {
+	g := &guard{turn: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	g.timer = time.NewTimer(time.Hour)
+	g.timer.Stop()
+	return g
+}
+
+// arm lets the timer fire after wait, or not at all.
+func (g *guard) arm(wait time.Duration, ok bool) {
+	if !ok {
+		if !g.armed.IsZero() {
+			g.timer.Stop()
+			g.armed = time.Time{}
 		}
-		o.show()
+		return
+	}
+	at := time.Now().Add(wait)
+	if off := at.Sub(g.armed); off.Abs() < time.Millisecond {
+		return
+	}
+	g.timer.Reset(wait)
+	g.armed = at
+}
+
+// loop starts what is due when nobody calls. It sleeps until the next entry is;
+// while nothing is due it never wakes.
+func (o *Outbox) loop() {
+	defer close(o.guard.done)
+	for {
 		select {
-		case call := <-o.calls:
-			o.lookAtClock() // before the call judges anything by it
-			call()
-		case <-timer.C:
-		case <-o.stop:
+		case <-o.guard.timer.C:
+			o.do(func(*index) { o.guard.armed = time.Time{} })
+		case <-o.guard.stop:
 			return
 		}
 	}
 }
 
-// do runs fn on the index, in the loop's goroutine. fn must not block. After the
-// loop has ended do returns false.
-func (o *Outbox) do(fn func(x *index)) bool {
-	done := make(chan struct{})
-	select {
-	case o.calls <- func() { fn(o.index); o.show(); close(done) }:
-		<-done
-		return true
-	case <-o.looped:
-		return false
-	}
+// end ends the loop; after it do returns false.
+func (o *Outbox) end() {
+	close(o.guard.stop)
+	<-o.guard.done
+	o.guard.turn <- struct{}{}
+	o.guard.ended = true
+	o.guard.timer.Stop()
+	<-o.guard.turn
 }
 
-// view is what everybody may see of the index without asking the loop: every
+// do runs fn on the index while nobody else does, and starts what is due then. fn
+// must not block, and must not call do. After the end do returns false.
+func (o *Outbox) do(fn func(x *index)) bool {
+	g := o.guard
+	g.turn <- struct{}{}
+	defer func() { <-g.turn }()
+	if g.ended {
+		return false
+	}
+	o.lookAtClock() // before fn judges anything by it
+	fn(o.index)
+	g.arm(o.schedule())
+	o.show()
+	return true
+}
+
+// view is what everybody may see of the index without waiting for a turn: every
 // message that is sent live looks at it. It is never older than the last call
 // that returned.
 type view struct {
@@ -49,7 +88,7 @@ type view struct {
 	troubled bool // an account is blocked, or waits after a failure
 }
 
-// show renews the view, in the loop's goroutine.
+// show renews the view, in its turn.
 func (o *Outbox) show() {
 	v := view{o.index.snapshot(), o.index.troubled()}
 	if old := o.view.Load(); old == nil || *old != v {
@@ -60,7 +99,7 @@ func (o *Outbox) show() {
 // schedule starts runners for what is due and returns the time until something
 // else will be.
 func (o *Outbox) schedule() (wait time.Duration, ok bool) {
-	x, now := o.index, o.lookAtClock()
+	x, now := o.index, o.now()
 	if x.paused || x.closing {
 		return 0, false
 	}

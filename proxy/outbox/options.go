@@ -66,7 +66,7 @@ type Options struct {
 	Sender   Sender
 	Settings Settings
 	// Account tells about an account by its present settings; nil: defaults. It
-	// is called by the loop: it must be quick and must not call the outbox.
+	// is called while others wait: it must be quick and must not call the outbox.
 	Account func(name string) AccountInfo
 	// Owns reports whether the address is one of the account's own, the only
 	// ones that bounces go to; nil: none, so nothing is ever bounced.

@@ -27,11 +27,9 @@ type Outbox struct {
 	events   *events
 	lock     *lock
 
-	index  *index // the loop's alone
-	view   atomic.Pointer[view]
-	calls  chan func()
-	stop   chan struct{} // ends the loop
-	looped chan struct{} // the loop has ended
+	index *index // under guard
+	guard *guard
+	view  atomic.Pointer[view]
 
 	ctx    context.Context // of attempts; ends with Close
 	cancel context.CancelFunc
@@ -62,11 +60,11 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	}
 	o.history = newHistory(o.opts.FS, filepath.Join(dir, historyName), s.History)
 	o.history.load(o.store.seen)
-	o.calls, o.stop, o.looped = make(chan func()), make(chan struct{}), make(chan struct{})
+	o.guard = newGuard()
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.events = newEvents(o.opts.OnEvent)
-	o.show()
 	go o.loop()
+	o.do(func(*index) {}) // sends what is due
 	o.store.journal.tend(o.stay)
 	return o, nil
 }
@@ -201,8 +199,7 @@ func (o *Outbox) Close() error {
 	o.store.journal.halt()
 	o.store.settleDebts()
 	o.store.moveAll()
-	close(o.stop)
-	<-o.looped
+	o.end()
 	o.store.close()
 	o.events.close()
 	err := o.history.close()

@@ -217,12 +217,14 @@ func TestPauseEndsTheWait(t *testing.T) {
 			}
 			f.store.journal.mu.Unlock()
 			start := time.Now()
-			go end(f)
+			ended := make(chan struct{})
+			go func() { end(f); close(ended) }()
 			answered()
 			if waited := time.Since(start); waited != 0 {
 				t.Errorf("it waited for another %v", waited)
 			}
 			release()
+			<-ended
 		})
 	}
 }
