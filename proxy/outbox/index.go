@@ -87,6 +87,7 @@ type lane struct {
 	later   queue // by time
 	running int   // runners at work
 	healthy bool  // the last attempt reached the provider
+	pace    *pace
 	// failures counts attempts in a row that did not get as far as the message;
 	// lost counts conversations in a row that broke off in the middle.
 	failures, lost int
@@ -110,7 +111,7 @@ func newIndex() *index {
 func (x *index) lane(account string) *lane {
 	l := x.lanes[account]
 	if l == nil {
-		l = &lane{account: strings.Clone(account)}
+		l = &lane{account: strings.Clone(account), pace: new(pace)}
 		l.ready.less = func(a, b *item) bool { return a.id < b.id }
 		l.later.less = func(a, b *item) bool { return a.next < b.next || a.next == b.next && a.id < b.id }
 		x.lanes[l.account] = l

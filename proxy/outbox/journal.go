@@ -134,7 +134,7 @@ func (j *journal) forget(id string) {
 	}
 	delete(j.live, id)
 	j.file.parts[k.part].remove(k)
-	j.leave(k.place, true)
+	j.leave(k.place)
 	if k.message != nil {
 		j.held -= k.entry.Size
 	}

@@ -183,8 +183,8 @@ func (o *Outbox) plainDelay(n int) time.Duration {
 	return retry[min(max(n, 1), len(retry))-1]
 }
 
-// soonest bounds how many entries of a lane may be due for another one to be
-// taken for one that goes at once.
+// soonest bounds how many entries of a lane that hardly moves may be due for
+// another one to be taken for one that goes at once.
 const soonest = 1000
 
 // goes reports whether a new entry of the account would be sent soon, and
@@ -197,7 +197,7 @@ func (x *index) goes(account string, now time.Time) (soon, next bool) {
 	if l == nil {
 		return true, true
 	}
-	soon = !l.blocked && l.gate <= now.UnixNano() && len(l.ready.items) < soonest
+	soon = !l.blocked && l.gate <= now.UnixNano() && (len(l.ready.items) < soonest || l.pace.passes())
 	return soon, soon && len(l.ready.items) == 0
 }
 

@@ -294,7 +294,7 @@ func (o *Outbox) keep(ctx context.Context, sp *Spool, e Entry, k KeepOptions) (i
 // place finds a place in the journal for an admitted entry; nil when there is
 // none. Where that took time the entry is admitted anew.
 func (o *Outbox) place(e Entry, a admission) (*place, admission, error) {
-	p, waited := o.store.journal.place(e.Account, e.Size)
+	p, waited := o.store.journal.place(e.Account, e.Size, a.pace)
 	if !waited {
 		return p, a, nil
 	}

@@ -43,7 +43,8 @@ func (noSpace) Unwrap() error { return syscall.ENOSPC }
 // admission is whether an entry may be kept, and where.
 type admission struct {
 	full       bool
-	soon, next bool // as goes says
+	soon, next bool  // as goes says
+	pace       *pace // of its lane; nil: there is none
 }
 
 // admit decides on a new entry. Bounces have a place always: there is at most one
@@ -52,6 +53,9 @@ func (o *Outbox) admit(e Entry) (a admission, err error) {
 	if !o.do(func(x *index) {
 		a.full = !e.Bounce && (len(x.items) >= o.opts.MaxEntries || x.octets+e.Size > o.opts.MaxOctets)
 		a.soon, a.next = x.goes(e.Account, o.now())
+		if l := x.lanes[e.Account]; l != nil {
+			a.pace = l.pace
+		}
 	}) {
 		return a, ErrClosed
 	}

@@ -28,6 +28,7 @@ func (o *Outbox) delivered(it *item, e Entry, v verdict, r upstream.Result, m ma
 	now := o.now()
 	o.do(func(x *index) {
 		l := it.lane
+		l.pace.count()
 		o.learn(l, r, m.wakes == x.wakes, m.clears != l.clears, now, 0)
 		x.remove(it, e.Fingerprint)
 		goOn = l.goesOn(now)

@@ -2,23 +2,25 @@ package outbox
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
 // What an account has in the journal is bounded, so that a flood neither fills it
 // nor grows old in it: whoever hands in more than the account's connections carry
-// gets a place when an entry has left, as long as that is a matter of moments.
-// Only mail that would wait for longer goes to files, which costs many times as
-// much, time that a flood takes from sending.
+// gets a place when an entry has left, as long as the lane moves. Mail that goes
+// to files instead costs many times as much, time that a flood takes from sending,
+// which then takes longer for what is there already: a lane that moves must not
+// get more of it than it can send.
 const (
 	// shareEntries and shareOctets (of messages) bound what one account has there.
 	shareEntries = 512
 	shareOctets  = segmentSize / 2
-	// briefWait is the longest that an app is expected to wait for a place for it
-	// to try, patience the longest that it does wait.
+	// briefWait is how fast a lane has to move for an app to wait for a place: so
+	// many as wait are sent within it. patience bounds how long it waits.
 	briefWait = 250 * time.Millisecond
 	patience  = time.Second
-	// The pace of a share is that of the last paceSpan, and of what came before it
+	// The pace of a lane is that of the last paceSpan, and of what came before it
 	// as long again; paceLeast is the least time that says anything.
 	paceSpan  = 500 * time.Millisecond
 	paceLeast = 20 * time.Millisecond
@@ -28,8 +30,7 @@ const (
 type share struct {
 	entries int
 	octets  int64
-	pace    pace
-	slow    bool // somebody waited in vain: nobody does until half of it is empty
+	pace    *pace // of the lane
 	queue   []*turn
 }
 
@@ -46,10 +47,10 @@ type place struct {
 	size    int64
 }
 
-// place finds a place for a message of n octets. It waits a moment for one, no
-// longer than patience, when the account's entries leave at a pace. Without a
-// place (nil) the entry goes to files. waited says that time has passed.
-func (j *journal) place(account string, n int64) (p *place, waited bool) {
+// place finds a place for a message of n octets in a lane of that pace. It waits a
+// moment for one, no longer than patience, when the lane moves. Without a place
+// (nil) the entry goes to files. waited says that time has passed.
+func (j *journal) place(account string, n int64, lane *pace) (p *place, waited bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.shares[account]
@@ -57,54 +58,49 @@ func (j *journal) place(account string, n int64) (p *place, waited bool) {
 		s = new(share)
 		j.shares[account] = s
 	}
+	s.pace = lane
 	p = &place{s, account, n}
 	if len(s.queue) == 0 && s.has(n) {
 		s.take(n)
 		return p, false
 	}
-	if s.slow || s.pace.wait(len(s.queue)+1, time.Now()) > briefWait {
+	if lane.wait(len(s.queue)+1, briefWait) > briefWait {
 		return nil, false
 	}
-	t := &turn{n, make(chan bool, 1)}
-	s.queue = append(s.queue, t)
-	j.mu.Unlock()
-	timer := time.NewTimer(patience)
-	got := false
-	select {
-	case got = <-t.told:
-	case <-timer.C:
-	}
-	timer.Stop()
-	j.mu.Lock()
-	if !got && slices.Contains(s.queue, t) { // nobody told
-		s.slow = true
-		s.dismiss()
-	}
-	select {
-	case got = <-t.told: // at the last moment
-	default:
-	}
-	if !got {
+	if !j.wait(s, &turn{n, make(chan bool, 1)}) {
 		return nil, true
 	}
 	return p, true
 }
 
-// leave gives a place back; nil is none. left says that an entry had it, which
-// counts for the pace.
-func (j *journal) leave(p *place, left bool) {
+// wait waits for a turn, without the lock, and reports whether it has come.
+func (j *journal) wait(s *share, t *turn) (come bool) {
+	s.queue = append(s.queue, t)
+	j.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case come = <-t.told:
+		j.mu.Lock()
+		return come
+	case <-timer.C:
+	}
+	j.mu.Lock()
+	if i := slices.Index(s.queue, t); i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+		return false
+	}
+	return <-t.told // at the last moment
+}
+
+// leave gives a place back; nil is none.
+func (j *journal) leave(p *place) {
 	if p == nil {
 		return
 	}
 	s := p.share
 	s.entries--
 	s.octets -= p.size
-	if left {
-		s.pace.left(time.Now())
-	}
-	if s.entries <= shareEntries/2 && s.octets <= shareOctets/2 {
-		s.slow = false
-	}
 	for len(s.queue) > 0 && s.has(s.queue[0].size) {
 		t := s.queue[0]
 		s.queue = s.queue[1:]
@@ -120,7 +116,7 @@ func (j *journal) leave(p *place, left bool) {
 func (j *journal) vacate(p *place) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.leave(p, false)
+	j.leave(p)
 }
 
 // dismiss sends away who waits for a place of an account, or of any with "".
@@ -153,32 +149,43 @@ func (s *share) take(n int64) {
 	s.octets += n
 }
 
-// passes reports whether all that is in the share will have left soon, so that
+// passes reports whether a lane of that pace sends a whole share soon, so that
 // none of it needs files to wait in.
-func (s *share) passes(now time.Time) bool { return s.pace.wait(s.entries, now) <= 2*moveDelay }
+func (p *pace) passes() bool { return p.wait(shareEntries, moveDelay) <= 2*moveDelay }
 
-// pace is how fast entries leave a share.
+// pace is how fast a lane moves: how often an entry is delivered. Its methods may
+// be called from any goroutine.
 type pace struct {
-	began, since time.Time // the beginning of the last span, and of this one
-	before, n    int       // how many left in them
+	mu                sync.Mutex
+	began, since, now time.Time // the beginning of the last span, and of this one; the last time
+	before, n         int       // how many were delivered in the spans
 }
 
-// left counts one that leaves.
-func (p *pace) left(now time.Time) {
-	switch age := now.Sub(p.since); {
+// count counts one that was delivered.
+func (p *pace) count() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = time.Now()
+	switch age := p.now.Sub(p.since); {
 	case age >= 2*paceSpan:
-		*p = pace{began: now, since: now}
+		p.began, p.since, p.before, p.n = p.now, p.now, 0, 0
 	case age >= paceSpan:
-		*p = pace{began: p.since, before: p.n, since: now}
+		p.began, p.since, p.before, p.n = p.since, p.now, p.n, 0
 	}
 	p.n++
 }
 
-// wait is how long n entries take to leave; very long when none does.
-func (p *pace) wait(n int, now time.Time) time.Duration {
-	left := p.before + p.n
-	if left == 0 || now.Sub(p.since) >= 2*paceSpan {
+// wait is how long n entries take; very long when none was delivered within a
+// time, or there is no lane (nil).
+func (p *pace) wait(n int, within time.Duration) time.Duration {
+	if p == nil {
 		return time.Hour
 	}
-	return max(now.Sub(p.began), paceLeast) * time.Duration(n) / time.Duration(left)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, done := time.Now(), p.before+p.n
+	if done == 0 || now.Sub(p.now) > within {
+		return time.Hour
+	}
+	return max(now.Sub(p.began), paceLeast) * time.Duration(n) / time.Duration(done)
 }

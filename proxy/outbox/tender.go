@@ -12,7 +12,7 @@ const (
 	// nobody waits for durable, and how long it is unused before it is wiped.
 	idleDelay = 50 * time.Millisecond
 	// moveDelay is how long an entry may wait in the journal for its turn; then
-	// it is moved to files, unless its account's entries leave at a pace.
+	// it is moved to files, unless its lane moves well.
 	moveDelay = 2 * time.Second
 )
 
@@ -115,13 +115,13 @@ func (j *journal) tidy() (next time.Duration) {
 	return j.next()
 }
 
-// stale lists the entries that have been here for too long while their account's
-// did not leave at a pace; all, when the file is given up. Each is listed once:
-// what somebody is busy with ends by itself.
+// stale lists the entries that have been here for too long in a lane that hardly
+// moves; all, when the file is given up. Each is listed once: what somebody is
+// busy with ends by itself.
 func (j *journal) stale() (ids []string) {
 	now := time.Now()
 	for id, k := range j.live {
-		long := now.Sub(k.since) >= moveDelay && (k.place == nil || !k.place.share.passes(now))
+		long := now.Sub(k.since) >= moveDelay && (k.place == nil || !k.place.share.pace.passes())
 		if !k.looked && (j.file.err != nil || long) {
 			k.looked = true
 			ids = append(ids, id)
