@@ -31,11 +31,11 @@
 // # The journal
 //
 // It holds what is on its way, and only that: an entry whose first attempt left
-// something to do is moved to files, and so is one that waits for moveDelay
-// while its lane hardly moves, or whose lane stands still, all at a pause and at the
-// end. Moving is making the files durable, then noting in the journal
-// that the entry is gone from it; where both are found at a start, the files rule.
-// What a crash left in the journal is moved to files before anything is sent.
+// something to do is moved to files, and so is one that waits for moveDelay while
+// its lane hardly moves, or whose lane stands still, all at a pause and at the end.
+// Moving is making the files durable, then noting in the journal that the entry is
+// gone from it; where both are found at a start, the files rule. What a crash left
+// in the journal is moved to files before anything is sent.
 //
 // An account has a share of it. Who hands in faster than the account's connections
 // carry waits for a place, a second at most, as long as the lane moves; where it
