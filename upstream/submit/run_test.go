@@ -71,6 +71,24 @@ func TestRunIsHandedOver(t *testing.T) {
 	}
 }
 
+// A limit is forgotten with its transaction: what is written after it, such as
+// QUIT, has the time of its own phase.
+func TestLimitIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := play(t, append(greeted("PIPELINING", "CHUNKING"), mailCmd, rcptA, chunk, letterB, yes, yes, queued, "C: QUIT", "S: 221 bye", "HANGUP")...)
+	s.conn.looks = true
+	c := open(t, s, testOptions())
+	limit, cancel := context.WithTimeout(context.Background(), time.Minute)
+	x := c.Begin(context.Background(), envelope, feed(letter, addrA), oneFlight)
+	if !x.Run(limit) || x.Outcome().Err != nil || !c.until.IsZero() {
+		t.Errorf("%+v, until %v", x.Outcome(), c.until)
+	}
+	cancel()
+	if err := c.Quit(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A reply that fills the buffer without an end is not waited for under a limit.
 func TestRunGivesUpOnALongReply(t *testing.T) {
 	t.Parallel()

@@ -122,11 +122,11 @@ func (c *Client) Begin(ctx context.Context, env upstream.Envelope, feed Feed, o 
 // has not ended by the deadline of limit is given up, and the line with it.
 func (x *Exchange) Run(limit context.Context) (over bool) {
 	x.c.until, _ = limit.Deadline()
+	defer func() { x.c.until = time.Time{} }()
 	for !x.over {
 		s := x.feed.Next(x.rcpts)
 		x.advance(x.ctx, s)
 		if !x.over && !x.wait(x.ctx, limit, s.More) {
-			x.c.until = time.Time{}
 			return false
 		}
 	}
