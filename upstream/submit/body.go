@@ -129,9 +129,9 @@ type block struct {
 	err  error
 }
 
-// open opens the body; close it. The reader of one that grows is closed when ctx
-// ends too, which unblocks it.
-func (x *Exchange) open(ctx context.Context) (*source, bool) {
+// open opens the body; close it. The reader of one that grows is closed when the
+// transaction's context ends too, which unblocks it.
+func (x *Exchange) open() (*source, bool) {
 	_, complete := x.body.Size()
 	r, err := x.body.Open()
 	if err != nil {
@@ -145,7 +145,7 @@ func (x *Exchange) open(ctx context.Context) (*source, bool) {
 	if !complete {
 		g := &growing{
 			want: make(chan bool, 1), got: make(chan block, 1), closed: make(chan struct{}),
-			stop: context.AfterFunc(ctx, func() { r.Close() }),
+			stop: context.AfterFunc(x.ctx, func() { r.Close() }),
 		}
 		s.grows = g
 		go func() {
@@ -245,10 +245,10 @@ func (x *Exchange) send(last bool, write func() error) bool {
 
 // sendData sends the body after 354, and the dot. What is not whole is cut: no
 // dot, and the connection is given up.
-func (x *Exchange) sendData(ctx context.Context) {
+func (x *Exchange) sendData() {
 	c := x.c
 	x.stage = stageBody
-	b, ok := x.open(ctx)
+	b, ok := x.open()
 	if !ok {
 		c.botched = true
 		return
@@ -283,7 +283,7 @@ func (x *Exchange) sendData(ctx context.Context) {
 
 // sendChunks sends the body by BDAT (RFC 3030): in one chunk when it is whole,
 // in chunks of a buffer while it grows.
-func (x *Exchange) sendChunks(ctx context.Context) {
+func (x *Exchange) sendChunks() {
 	size, complete := x.body.Size()
 	if !complete && size < bufferSize {
 		// The body is not at hand: the envelope does not wait for it.
@@ -294,7 +294,7 @@ func (x *Exchange) sendChunks(ctx context.Context) {
 		}
 	}
 	x.stage = stageBody
-	b, ok := x.open(ctx)
+	b, ok := x.open()
 	if !ok {
 		return
 	}
@@ -303,13 +303,13 @@ func (x *Exchange) sendChunks(ctx context.Context) {
 		x.oneChunk(b, size)
 		return
 	}
-	for x.growingChunk(ctx, b) {
+	for x.growingChunk(b) {
 	}
 }
 
 // growingChunk sends what fills the buffer, or the rest. It reports whether
 // there is more.
-func (x *Exchange) growingChunk(ctx context.Context, b *source) bool {
+func (x *Exchange) growingChunk(b *source) bool {
 	c := x.c
 	p, err := b.next(true)
 	if err != nil && err != io.EOF {
@@ -324,13 +324,13 @@ func (x *Exchange) growingChunk(ctx context.Context, b *source) bool {
 	}) {
 		return false
 	}
-	return !last && (c.Pipelining() || x.drained(ctx))
+	return !last && (c.Pipelining() || x.drained())
 }
 
 // drained waits, with a server that does not pipeline, for the chunk's reply.
-func (x *Exchange) drained(ctx context.Context) bool {
+func (x *Exchange) drained() bool {
 	for len(x.c.pending) > 0 && x.halt == nil && !x.over {
-		x.wait(ctx, context.Background(), nil)
+		x.wait(context.Background(), nil)
 	}
 	return x.halt == nil && !x.over
 }

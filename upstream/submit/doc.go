@@ -9,6 +9,7 @@
 //     server pipelines (RFC 2920), one by one where not; the body by BDAT
 //     (RFC 3030) where the server takes it, else by DATA, in the same flight
 //     where that is allowed; each recipient's reply is handed on as it comes.
+//     Begin and Run do the same in steps, for who waits only so long.
 //  5. Watch waits on an idle connection; Quit and Close end it.
 //
 // Each command belongs to a phase; the phase table (phase.go) has its name,

@@ -44,11 +44,11 @@ func headerIsASCII(ctx context.Context, b upstream.Body) (bool, error) {
 
 // needsUTF8 stops a message whose header needs SMTPUTF8 at a server without it.
 // It returns true when nothing may be sent.
-func (x *Exchange) needsUTF8(ctx context.Context) bool {
+func (x *Exchange) needsUTF8() bool {
 	if !x.env.SMTPUTF8 || x.c.caps.SMTPUTF8 || x.headerSeen {
 		return false
 	}
-	ascii, err := headerIsASCII(ctx, x.body)
+	ascii, err := headerIsASCII(x.ctx, x.body)
 	switch {
 	case err != nil:
 		x.bodyFault(err)

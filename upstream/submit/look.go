@@ -86,15 +86,15 @@ func (c *Client) readsAlone() bool { return c.look != nil && !c.asked && !c.botc
 // rest waits until there is something to send, while the server has nothing to
 // answer. Whether the line is still good is looked at then: what has left nothing
 // behind can be sent on another one. It reports false when limit came first.
-func (x *Exchange) rest(ctx, limit context.Context, more <-chan struct{}) bool {
+func (x *Exchange) rest(limit context.Context, more <-chan struct{}) bool {
 	select {
 	case <-more:
 		if !x.c.Quiet() {
 			x.broke(io.EOF)
 		}
-	case <-ctx.Done():
+	case <-x.ctx.Done():
 		x.c.botched = true
-		x.broke(ctx.Err())
+		x.broke(x.ctx.Err())
 	case <-limit.Done():
 		return false
 	}

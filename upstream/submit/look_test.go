@@ -55,26 +55,37 @@ func TestQuietLooks(t *testing.T) {
 	}
 }
 
+// piped opens a conversation in a bubble with a server that offers all that makes
+// one flight, goes on as serve does, with a buffer, and then waits for the end.
+func piped(t *testing.T, looks bool, serve func(server net.Conn, buf []byte)) (c *Client) {
+	t.Helper()
+	client, server := net.Pipe()
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer server.Close()
+		buf := make([]byte, bufferSize)
+		server.Write([]byte("220 hi\r\n"))
+		server.Read(buf)
+		server.Write([]byte("250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n"))
+		serve(server, buf)
+		<-over
+	}()
+	c, err := Open(context.Background(), &fakeConn{Conn: client, looks: looks}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); close(over); <-ended })
+	return c
+}
+
 // Who waits for the last reply alone waits for as long as its phase allows, and
 // hears the end of its context.
 func TestReadAloneEnds(t *testing.T) {
 	t.Parallel()
 	for _, cancelled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			client, server := net.Pipe()
-			defer server.Close()
-			go func() {
-				server.Write([]byte("220 hi\r\n"))
-				buf := make([]byte, bufferSize)
-				server.Read(buf)
-				server.Write([]byte("250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n"))
-				server.Read(buf)
-			}()
-			c, err := Open(context.Background(), &fakeConn{Conn: client, looks: true}, Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			c := piped(t, true, func(server net.Conn, buf []byte) { server.Read(buf) })
 			ctx, want, cause := context.Background(), Timeout(upstream.PhaseMail), os.ErrDeadlineExceeded
 			if cancelled {
 				var cancel context.CancelFunc

@@ -18,30 +18,15 @@ import (
 // one before, the first one when it has the message.
 func handedOver(t *testing.T, looks bool, pieces ...string) (c *Client, x *Exchange, early bool) {
 	t.Helper()
-	client, server := net.Pipe()
-	ended := make(chan struct{})
-	t.Cleanup(func() { c.Close(); <-ended })
-	go func() {
-		defer close(ended)
-		defer server.Close()
-		buf := make([]byte, bufferSize)
-		say := func(s string) { server.Write([]byte(s)) }
-		say("220 hi\r\n")
-		server.Read(buf)
-		say("250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+	c = piped(t, looks, func(server net.Conn, buf []byte) {
 		server.Read(buf)
 		for i, p := range pieces {
 			if i > 0 {
 				time.Sleep(time.Second)
 			}
-			say(p)
+			server.Write([]byte(p))
 		}
-		server.Read(buf)
-	}()
-	c, err := Open(context.Background(), &fakeConn{Conn: client, looks: looks}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	limit, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	x = c.Begin(context.Background(), envelope, feed(letter, addrA), oneFlight)
@@ -107,19 +92,7 @@ func TestRunGivesUpOnALongReply(t *testing.T) {
 func TestRunBoundsAWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client, server := net.Pipe()
-		defer server.Close()
-		go func() {
-			server.Write([]byte("220 hi\r\n"))
-			buf := make([]byte, bufferSize)
-			server.Read(buf)
-			server.Write([]byte("250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n"))
-		}()
-		c, err := Open(context.Background(), &fakeConn{Conn: client, looks: true}, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		c := piped(t, true, func(net.Conn, []byte) {}) // reads nothing
 		limit, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		start := time.Now()
