@@ -1,8 +1,11 @@
 package submit
 
 import (
+	"context"
 	"encoding/hex"
+	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -200,5 +203,84 @@ func ununitext(t *testing.T, s string) string {
 			t.Fatal(err)
 		}
 		return string(rune(n))
+	})
+}
+
+// fitful is a tape that is heard a few octets at a time, and whose every other
+// Read ends with the limit that is in force, if one is.
+type fitful struct {
+	tape
+	piece int
+	end   context.CancelFunc // of the limit in force
+	armed bool               // it ends reads
+	calls int
+}
+
+func (f *fitful) Looks() bool  { return true }
+func (f *fitful) Silent() bool { return true }
+
+func (f *fitful) Read(b []byte) (int, error) {
+	if f.calls++; f.armed && f.calls%2 == 0 {
+		f.end()
+		return 0, os.ErrDeadlineExceeded
+	}
+	return f.tape.Read(b[:min(len(b), f.piece)])
+}
+
+// limited is a fitful server's connection.
+type limited struct {
+	fakeConn
+	f *fitful
+}
+
+func (l *limited) ReadsUntil(context.Context) func() {
+	l.f.armed, l.f.calls = true, 0
+	return func() { l.f.armed = false }
+}
+
+// FuzzHandedOver: a transaction whose limit ends again and again, wherever the
+// server's words are cut, ends as one without a limit, and leaves the conversation
+// in the same state.
+func FuzzHandedOver(f *testing.F) {
+	for _, rest := range []string{
+		"250 ok\r\n250 ok\r\n250 2.0.0 kept\r\n", "250 ok\r\n250 ok\r\n250-2.0.0 kept\r\n250 2.0.0 as 1\r\n250 more\r\n",
+		"550 5.1.0 no\r\n503 5.5.1 no\r\n503 5.5.1 no\r\n", "250 ok\r\n550 5.1.1 no\r\n554 5.5.1 nobody\r\n", "250 ok\r\n250 ok\r\n451 4.3.0 later\r\n",
+		"250 ok\r\n250 ok\r\n421 bye\r\n", "250 ok\r\n250 ok\r\n250-half", "250 ok\r\n", "", "\n\n\n", "250 ok\r\n250 ok\r\n354 go\r\n",
+		"250 ok\r\n250 ok\r\n250-" + strings.Repeat("x", 5000) + "\r\n250 ok\r\n",
+	} {
+		for _, piece := range []uint16{1, 7, 4096} {
+			f.Add(rest, piece)
+		}
+	}
+	f.Fuzz(func(t *testing.T, rest string, piece uint16) {
+		run := func(handed bool) (out Outcome, usable bool, verdicts int) {
+			server := &fitful{piece: 1 + int(piece)}
+			conn := &limited{fakeConn{Conn: server, looks: true}, server}
+			server.says = strings.NewReader("220 hi\r\n250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+			c, err := Open(t.Context(), conn, Options{Account: "home"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			server.says, server.at1 = strings.NewReader(rest), true
+			feed := feed(letter, addrA)
+			x := c.Begin(t.Context(), envelope, feed, oneFlight)
+			for over, left := false, len(rest)+3; !over; left-- {
+				limit := context.Background()
+				if handed = handed && left > 0; handed { // a reply that fills the buffer needs one without
+					limit, server.end = context.WithCancel(limit)
+				}
+				over = x.Run(limit)
+				if handed {
+					server.end()
+				}
+			}
+			return x.Outcome(), c.Usable(), feed.heard
+		}
+		want, usable, heard := run(false)
+		got, stillUsable, stillHeard := run(true)
+		if usable != stillUsable || heard != stillHeard || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+			t.Errorf("%q: %+v, usable %v, %d heard; without a limit %+v, %v, %d", rest, got, stillUsable, stillHeard, want, usable, heard)
+		}
 	})
 }
