@@ -34,9 +34,15 @@ func (t *Transaction) briefLocked() bool {
 func (t *Transaction) beginLocked() {
 	t.begun = true
 	if len(t.accounts) == 0 || !t.r.goIfOpen(func() { t.run(nil) }) {
-		t.finishLocked(errNobody(), upstream.Reply{})
-		t.span.close()
+		t.giveUpLocked(errNobody())
 	}
+}
+
+// giveUpLocked ends a transaction that nobody carries.
+func (t *Transaction) giveUpLocked(e *upstream.Error) {
+	t.begun = true
+	t.finishLocked(e, upstream.Reply{})
+	t.span.close()
 }
 
 func errNobody() *upstream.Error {
@@ -64,13 +70,8 @@ func (t *Transaction) Await(ctx context.Context) bool {
 	select {
 	case <-t.done:
 		return true
-	default:
-	}
-	select {
-	case <-t.done:
-		return true
 	case <-ctx.Done():
-		return false
+		return t.over()
 	}
 }
 
@@ -78,8 +79,9 @@ func (t *Transaction) Await(ctx context.Context) bool {
 // lasts and all goes well, and leaves the rest to a goroutine of its own.
 func (t *Transaction) carryHere(limit context.Context) {
 	if !t.r.enter() {
-		t.finish(errNobody(), upstream.Reply{})
-		t.span.close()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.giveUpLocked(errNobody())
 		return
 	}
 	c := newCarrier(t, 0)

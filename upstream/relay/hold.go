@@ -101,7 +101,7 @@ func (t *Transaction) release() {
 	case !t.begun:
 		t.together.released = len(t.rcpts) > 0
 		t.beginLocked()
-	case !t.together.released && t.body == nil && !t.overLocked():
+	case !t.together.released && t.body == nil && !t.over():
 		t.together.released = true
 		t.wakeLocked()
 	}

@@ -114,6 +114,51 @@ func TestLoopbackDeadLine(t *testing.T) {
 	}
 }
 
+// Over real sockets, in clear and inside TLS, the end of a wait interrupts the read
+// of who carries the message, and harms neither the message nor the connection.
+func TestLoopbackWaitEnds(t *testing.T) {
+	t.Parallel()
+	for _, implicit := range []bool{false, true} {
+		o := lab.Options{}
+		if !implicit {
+			o.SMTP.Without, o.Rules.Open = []string{"STARTTLS", "AUTH"}, true
+		}
+		p, r := real(t, o)
+		a := p.Account("home")
+		if a.Auth = upstream.AuthNone; implicit {
+			a.SMTP, a.Auth = p.Server("smtps"), upstream.AuthAuto
+		}
+		accounts := []upstream.Account{a}
+		if res := r.Send(t.Context(), accounts, env(), letter); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		for i := range 3 {
+			p.SetFaults(lab.Fault{Phase: upstream.PhaseDataEnd, Attempt: 1, Kind: lab.Stall})
+			struck := p.Stats().Faults + 1
+			x := r.Begin(context.Background(), accounts, env(), BeginOptions{Live: true})
+			x.Rcpt(env().Recipients[0])
+			x.Data(letter)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				defer cancel()
+				if err := p.WaitFor(t.Context(), func(s lab.Stats) bool { return s.Faults >= struck }); err != nil {
+					t.Error(err)
+				}
+			}()
+			if x.Await(ctx) {
+				t.Error("over while the provider says nothing")
+			}
+			p.Release()
+			if res := x.Result(); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			if s := p.Stats(); s.Messages != i+2 || s.SMTPConns != 1 {
+				t.Errorf("%+v", s)
+			}
+		}
+	}
+}
+
 func BenchmarkSend(b *testing.B) {
 	p, r := real(b, lab.Options{KeepBody: -1})
 	a := p.Account("home")

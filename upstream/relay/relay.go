@@ -178,10 +178,10 @@ type BeginOptions struct {
 
 // Begin starts a transaction in the background and returns at once: the connection
 // and the login are under way when it returns, or a connection that is ready lies
-// there. accounts[0] carries
-// it; the rest are its fallbacks, in order. env.Recipients is ignored. The
-// transaction ends with the caller's Cancel, with ctx, or with its Result; ctx
-// must outlive the app's own wait when the provider's work shall go on.
+// there. accounts[0] carries it; the rest are its fallbacks, in order.
+// env.Recipients is ignored. The transaction ends with the caller's Cancel, with
+// ctx, or with its Result; ctx must outlive the app's own wait when the provider's
+// work shall go on.
 func (r *Relay) Begin(ctx context.Context, accounts []upstream.Account, env upstream.Envelope, o BeginOptions) *Transaction {
 	t := newTransaction(ctx, r, accounts, env, o)
 	t.mu.Lock()
@@ -201,13 +201,14 @@ func (r *Relay) Send(ctx context.Context, accounts []upstream.Account, env upstr
 		t.Rcpt(rc)
 	}
 	t.Data(body)
-	if len(accounts) > 0 && r.enter() {
-		defer r.wg.Done()
-		t.run(nil)
-	} else {
-		t.finish(errNobody(), upstream.Reply{})
-		t.span.close()
+	if len(accounts) == 0 || !r.enter() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.giveUpLocked(errNobody())
+		return t.res
 	}
+	defer r.wg.Done()
+	t.run(nil)
 	return t.res
 }
 

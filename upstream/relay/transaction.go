@@ -79,7 +79,7 @@ func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict {
 	v := &Verdict{rc: rc, done: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.body != nil || t.cancelled || t.overLocked() {
+	if t.body != nil || t.cancelled || t.over() {
 		e := t.res.Err
 		if e == nil {
 			e = errOver()
@@ -99,8 +99,9 @@ func (t *Transaction) Rcpt(rc upstream.Recipient) *Verdict {
 
 // Data ends the list of recipients and hands over the body, which is sent as
 // it grows and read again from the start when another attempt is made. The
-// body must stay readable until there is an outcome. The message goes to every recipient that
-// was taken; a caller that wants nothing sent after a refusal cancels instead.
+// body must stay readable until there is an outcome. The message goes to every
+// recipient that was taken; a caller that wants nothing sent after a refusal
+// cancels instead.
 func (t *Transaction) Data(b upstream.Body) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,13 +123,13 @@ func (t *Transaction) Data(b upstream.Body) {
 func (t *Transaction) Cancel() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cancelled || t.overLocked() {
+	if t.cancelled || t.over() {
 		return
 	}
 	t.cancelled = true
 	t.span.endPrep()
 	if !t.begun {
-		t.beginLocked() // to find that there is nothing to do
+		t.giveUpLocked(cancelled(t.accounts[0].Name, upstream.PhaseMail, t.span.prep))
 		return
 	}
 	t.wakeLocked()
@@ -169,7 +170,7 @@ func (t *Transaction) wakeLocked() {
 	t.more = make(chan struct{})
 }
 
-func (t *Transaction) overLocked() bool {
+func (t *Transaction) over() bool {
 	select {
 	case <-t.done:
 		return true
